@@ -1,0 +1,68 @@
+import type { TensorMetadata } from '../protocol/messages.ts';
+import type { Tensor } from '../protocol/tensor.ts';
+
+/** Where models are kept: a folder, or a bucket, in Triton's layout. */
+export interface ModelStore {
+  /** The names of all models, sorted. */
+  models(): Promise<readonly string[]>;
+  /** The versions that hold a complete model, from oldest to newest; empty for a model that is not there. */
+  versions(model: string): Promise<readonly string[]>;
+  /** Brings one version to this machine and returns the path of its model file. */
+  fetch(model: string, version: string): Promise<string>;
+}
+
+export type ModelId = { readonly model: string; readonly version: string };
+
+/** What computes. Implementations decide where and how many at once; see adapters/laned-engine.ts. */
+export interface Engine {
+  /**
+   * Loads the model file at `path`.
+   * @throws ModelRejected with a reason that may be shown to clients
+   */
+  load(id: ModelId, path: string): Promise<LoadedModel>;
+  close(): Promise<void>;
+}
+
+export interface LoadedModel {
+  readonly inputs: readonly TensorMetadata[];
+  readonly outputs: readonly TensorMetadata[];
+  /** How many requests wait for their turn. */
+  readonly pending: number;
+  /**
+   * Computes the named outputs, in that order. `inputs` have been held against the model's signature.
+   * @param deadline in milliseconds on the clock of `performance.now()`
+   * @throws ProtocolError: DeadlineExceeded, Overloaded, InvalidRequest (the model refused these inputs), ModelFailed
+   */
+  run(inputs: readonly Tensor[], outputNames: readonly string[], deadline: number): Promise<Computed>;
+  unload(): Promise<void>;
+}
+
+export type Computed = { readonly outputs: readonly Tensor[]; readonly timing: Timing };
+
+/** Milliseconds that a request spent waiting, on the way in, in `session.run()`, and on the way out. */
+export type Timing = { readonly queue: number; readonly input: number; readonly infer: number; readonly output: number };
+
+/** A model that can't be loaded, or that this server does not serve. */
+export class ModelRejected extends Error {}
+
+export type InferenceRecord = ModelId & {
+  /** 'success', or the reason of the error. */
+  readonly outcome: string;
+  /** Rows of the batch dimension; 1 for a model without one. */
+  readonly rows: number;
+  /** Milliseconds from the decoded request to the result. */
+  readonly total: number;
+  readonly timing: Timing | undefined;
+};
+
+/** Counts what happened. */
+export interface Telemetry {
+  inference(record: InferenceRecord): void;
+}
+
+/** Structured log lines. */
+export interface Log {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}

@@ -1,0 +1,240 @@
+import { InvalidRequest } from './errors.ts';
+import { quote } from './names.ts';
+
+export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
+/** Without a prototype, so that a key like `__proto__` is a key like any other. */
+export type JsonObject = { [key: string]: JsonValue };
+
+/** Triton's limit; deeper values would only serve to exhaust the stack. */
+const MAX_DEPTH = 100;
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/**
+ * Reads JSON from UTF-8 bytes, one value at a time, so that a tensor's numbers can go straight into their typed array.
+ * Stricter than `JSON.parse` (duplicate keys and depth over 100 are refused) and, for tensors only, wider: see
+ * json-tensor.ts.
+ *
+ * @throws InvalidRequest that names the byte where the text stops being JSON
+ */
+export class JsonReader {
+  readonly bytes: Uint8Array;
+  pos = 0;
+  #depth = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+
+  /** The next byte after white space, not consumed; -1 at the end. */
+  peek(): number {
+    const { bytes } = this;
+    let { pos } = this;
+    for (;;) {
+      const byte = bytes[pos];
+      if (byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09) {
+        pos++;
+        continue;
+      }
+      this.pos = pos;
+      return byte ?? -1;
+    }
+  }
+
+  fail(expected: string): never {
+    if (this.peek() === -1) throw new InvalidRequest(`malformed JSON: it ends at byte ${this.pos}; expected ${expected}`);
+    const got = quote(String.fromCharCode(...this.bytes.subarray(this.pos, this.pos + 12)));
+    throw new InvalidRequest(`malformed JSON at byte ${this.pos}: got ${got}; expected ${expected}`);
+  }
+
+  /** After the outermost value: nothing may follow. */
+  end(): void {
+    if (this.peek() !== -1) this.fail('the end of the text');
+  }
+
+  /** Calls `onKey` at each key, with the reader before the value, which `onKey` must consume. */
+  object(what: string, onKey: (key: string) => void): void {
+    if (this.peek() !== 0x7b) this.fail(`${what} to be an object`);
+    this.#enter();
+    const seen = new Set<string>();
+    if (this.peek() === 0x7d) {
+      this.#leave();
+      return;
+    }
+    for (;;) {
+      if (this.peek() !== 0x22) this.fail('a key in double quotes');
+      const key = this.string('a key');
+      if (seen.has(key)) throw new InvalidRequest(`${what} has the key ${quote(key)} twice`);
+      seen.add(key);
+      if (this.peek() !== 0x3a) this.fail("':'");
+      this.pos++;
+      onKey(key);
+      const byte = this.peek();
+      if (byte === 0x7d) break;
+      if (byte !== 0x2c) this.fail("',' or '}'");
+      this.pos++;
+    }
+    this.#leave();
+  }
+
+  /** Calls `onItem` before each item, which `onItem` must consume; returns their number. */
+  array(what: string, onItem: (index: number) => void): number {
+    if (this.peek() !== 0x5b) this.fail(`${what} to be an array`);
+    this.#enter();
+    let count = 0;
+    if (this.peek() !== 0x5d) {
+      for (;;) {
+        onItem(count++);
+        const byte = this.peek();
+        if (byte === 0x5d) break;
+        if (byte !== 0x2c) this.fail("',' or ']'");
+        this.pos++;
+      }
+    }
+    this.#leave();
+    return count;
+  }
+
+  string(what: string): string {
+    if (this.peek() !== 0x22) this.fail(`${what} to be a string`);
+    const { bytes } = this;
+    const start = this.pos;
+    let pos = start + 1;
+    let plain = true;
+    for (;;) {
+      const byte = bytes[pos];
+      if (byte === 0x22) break;
+      if (byte === undefined || byte < 0x20) {
+        this.pos = pos;
+        this.fail('a closing quote');
+      }
+      if (byte === 0x5c) {
+        plain = false;
+        pos++;
+      } else if (byte >= 0x80) {
+        plain = false;
+      }
+      pos++;
+    }
+    this.pos = pos + 1;
+    if (plain && pos - start < 64) return String.fromCharCode(...bytes.subarray(start + 1, pos));
+    try {
+      return JSON.parse(utf8.decode(bytes.subarray(start, pos + 1)));
+    } catch {
+      throw new InvalidRequest(`malformed JSON at byte ${start}: ${what} has a wrong escape or is not UTF-8`);
+    }
+  }
+
+  /** A number in JSON's own grammar, as the nearest double. */
+  number(what: string): number {
+    this.peek();
+    const start = this.pos;
+    const text = numberAt(this.bytes, start);
+    if (text === '') this.fail(`${what} to be a number`);
+    this.pos = start + text.length;
+    return Number(text);
+  }
+
+  boolean(what: string): boolean {
+    const byte = this.peek();
+    if (byte === 0x74) return this.#word('true', true);
+    if (byte === 0x66) return this.#word('false', false);
+    return this.fail(`${what} to be true or false`);
+  }
+
+  value(what: string): JsonValue {
+    switch (this.peek()) {
+      case 0x7b: {
+        const object: JsonObject = Object.create(null);
+        this.object(what, (key) => {
+          object[key] = this.value(quote(key));
+        });
+        return object;
+      }
+      case 0x5b: {
+        const array: JsonValue[] = [];
+        this.array(what, () => array.push(this.value(what)));
+        return array;
+      }
+      case 0x22:
+        return this.string(what);
+      case 0x74:
+      case 0x66:
+        return this.boolean(what);
+      case 0x6e:
+        return this.#word('null', null);
+      default:
+        return this.number(what);
+    }
+  }
+
+  /** Steps over one value without building it. Its brackets and strings are checked here, the rest by who reads it. */
+  skip(what: string): void {
+    const first = this.peek();
+    if (first === 0x22) {
+      this.string(what);
+      return;
+    }
+    if (first !== 0x5b && first !== 0x7b) {
+      this.value(what);
+      return;
+    }
+    const { bytes } = this;
+    let open = 0;
+    for (;;) {
+      const byte = bytes[this.pos];
+      if (byte === undefined) this.fail(`the end of ${what}`);
+      if (byte === 0x22) {
+        this.string(what);
+        continue;
+      }
+      this.pos++;
+      if (byte === 0x5b || byte === 0x7b) {
+        if (++open > MAX_DEPTH) throw tooDeep();
+      } else if ((byte === 0x5d || byte === 0x7d) && --open === 0) {
+        return;
+      }
+    }
+  }
+
+  #enter(): void {
+    if (++this.#depth > MAX_DEPTH) throw tooDeep();
+    this.pos++;
+  }
+
+  #leave(): void {
+    this.#depth--;
+    this.pos++;
+  }
+
+  #word<T>(word: string, value: T): T {
+    for (let i = 0; i < word.length; i++) {
+      if (this.bytes[this.pos + i] !== word.charCodeAt(i)) this.fail(word);
+    }
+    this.pos += word.length;
+    return value;
+  }
+}
+
+function tooDeep(): InvalidRequest {
+  return new InvalidRequest(`malformed JSON: nested deeper than ${MAX_DEPTH} levels`);
+}
+
+const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
+
+/** The text of the JSON number at `start`, or '' when there is none. */
+export function numberAt(bytes: Uint8Array, start: number): string {
+  let pos = start;
+  for (;;) {
+    const byte = bytes[pos];
+    const inNumber =
+      byte !== undefined &&
+      ((byte >= 0x30 && byte <= 0x39) || byte === 0x2d || byte === 0x2b || byte === 0x2e || (byte | 0x20) === 0x65);
+    if (!inNumber) break;
+    pos++;
+  }
+  // No double needs more than 800 digits; a longer token is an attack on the regular expression and on Number.
+  if (pos - start > 1000) return '';
+  const text = String.fromCharCode(...bytes.subarray(start, pos));
+  return NUMBER.test(text) ? text : '';
+}

@@ -1,0 +1,267 @@
+import { DATATYPES, type Datatype, type NumericArray } from './datatypes.ts';
+import { InvalidRequest } from './errors.ts';
+import { type JsonReader, numberAt } from './json-reader.ts';
+import { quote } from './names.ts';
+import { elementCount, type Tensor } from './tensor.ts';
+
+/**
+ * Reads the `data` of a JSON tensor, flat or nested like its shape, straight from the request's bytes into the array of
+ * its datatype: no array of numbers in between, 64-bit integers exact, `NaN`, `Infinity` and `-Infinity` as bare tokens
+ * in floating-point tensors (as Triton and Python's `json` write them).
+ *
+ * @throws InvalidRequest for elements of the wrong JSON type or outside the datatype, and for a wrong number of them
+ */
+export function readJsonData(
+  reader: JsonReader,
+  name: string,
+  datatype: Datatype,
+  shape: readonly number[],
+): Tensor['data'] {
+  const count = elementCount(shape);
+  // Each element takes at least two bytes of text: a shape that promises more is refused before memory is spent on it.
+  if (count > (reader.bytes.length - reader.pos) / 2 + 1) {
+    throw new InvalidRequest(`input ${quote(name)} has fewer elements in 'data' than its shape [${shape}] says`);
+  }
+  const { array: TypedArray } = DATATYPES[datatype];
+  if (TypedArray === undefined) {
+    const strings: string[] = [];
+    readArrays(reader, name, shape, count, () => strings.push(reader.string(`an element of ${quote(name)}`)));
+    return strings;
+  }
+  const data = new TypedArray(count);
+  const read = elementReader(reader, name, datatype, data);
+  let index = 0;
+  readArrays(reader, name, shape, count, () => read(index++));
+  return data;
+}
+
+/** Walks flat or nested arrays, holds them against the shape, and calls `readElement` before each element. */
+function readArrays(
+  reader: JsonReader,
+  name: string,
+  shape: readonly number[],
+  count: number,
+  readElement: () => void,
+): void {
+  const walk = (level: number, nested: boolean): void => {
+    const expected = nested ? (shape[level] ?? 0) : count;
+    let inner: boolean | undefined;
+    const got = reader.array(`'data' of ${quote(name)}`, (index) => {
+      inner ??= reader.peek() === 0x5b && level + 1 < shape.length;
+      if (inner) {
+        walk(level + 1, true);
+        return;
+      }
+      if (index >= expected) throw wrongCount(name, shape, `more than ${expected} elements`);
+      readElement();
+    });
+    // The outermost array is nested when its first item is an array, or when the shape itself has no first item.
+    if (inner) {
+      if (got !== shape[level]) throw wrongCount(name, shape, `${got} items at level ${level + 1}`);
+    } else if (got !== expected || (nested && level + 1 < shape.length && expected !== 0)) {
+      throw wrongCount(name, shape, `${got} elements`);
+    }
+  };
+  walk(0, false);
+}
+
+function wrongCount(name: string, shape: readonly number[], got: string): InvalidRequest {
+  return new InvalidRequest(
+    `input ${quote(name)} has ${got} in 'data'; its shape [${shape}] expects ${elementCount(shape)} elements, flat or nested`,
+  );
+}
+
+function elementReader(
+  reader: JsonReader,
+  name: string,
+  datatype: Datatype,
+  data: NumericArray,
+): (index: number) => void {
+  const { kind, min, max } = DATATYPES[datatype];
+  const refuse = (index: number, got: string): never => {
+    const range = kind === 'bool' ? 'true or false' : `a ${datatype} ${kind === 'float' ? 'number' : 'integer'}`;
+    throw new InvalidRequest(`element ${index} of input ${quote(name)} is ${got}; expected ${range}`);
+  };
+  if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
+    const signed = data instanceof BigInt64Array;
+    // Halves of the element, so that no BigInt is made for a number.
+    const words = new Uint32Array(data.buffer, data.byteOffset, data.length * 2);
+    return (index) => {
+      reader.peek();
+      if (!readInteger64(reader, words, index * 2, signed)) refuse(index, tokenAt(reader));
+    };
+  }
+  if (kind === 'bool') {
+    return (index) => {
+      const byte = reader.peek();
+      if (byte !== 0x74 && byte !== 0x66) refuse(index, tokenAt(reader));
+      data[index] = reader.boolean(name) ? 1 : 0;
+    };
+  }
+  if (kind === 'int') {
+    return (index) => {
+      reader.peek();
+      const start = reader.pos;
+      const value = readDouble(reader);
+      if (value === undefined || !Number.isInteger(value) || value < min || value > max) {
+        reader.pos = start;
+        refuse(index, tokenAt(reader));
+      }
+      data[index] = value as number;
+    };
+  }
+  return (index) => {
+    reader.peek();
+    const start = reader.pos;
+    const value = readDouble(reader) ?? readNonFinite(reader);
+    if (value === undefined) refuse(index, tokenAt(reader));
+    data[index] = value as number;
+    if (!Number.isFinite(data[index]) && isDigit(reader.bytes[reader.pos - 1])) {
+      // A finite number that only the datatype's range turned into infinity.
+      reader.pos = start;
+      refuse(index, tokenAt(reader));
+    }
+  };
+}
+
+/** What stands there, for an error message. */
+function tokenAt(reader: JsonReader): string {
+  const { bytes, pos } = reader;
+  let end = pos;
+  while (end < bytes.length && end - pos < 32 && !isDelimiter(bytes[end] as number)) end++;
+  return quote(String.fromCharCode(...bytes.subarray(pos, Math.max(end, pos + 1))));
+}
+
+function isDelimiter(byte: number): boolean {
+  return byte <= 0x20 || byte === 0x2c || byte === 0x5d || byte === 0x7d;
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
+}
+
+/** Powers of ten that a double holds exactly. */
+const POWERS_OF_TEN = Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
+
+/**
+ * The double nearest to the JSON number at the reader, or undefined when there is none. Up to 15 digits and an exponent
+ * of up to 22 take the exact short way (Clinger, "How to read floating point numbers accurately", 1990: both factors
+ * are exact, so one rounding is left); the rest goes through `Number`.
+ */
+function readDouble(reader: JsonReader): number | undefined {
+  const { bytes } = reader;
+  let pos = reader.pos;
+  const negative = bytes[pos] === 0x2d;
+  if (negative) pos++;
+  let mantissa = 0;
+  let digits = 0;
+  let exponent = 0;
+  let byte = bytes[pos];
+  if (byte === 0x30) {
+    byte = bytes[++pos];
+    if (isDigit(byte)) return undefined;
+  } else {
+    if (!isDigit(byte)) return undefined;
+    for (; byte !== undefined && byte >= 0x30 && byte <= 0x39; byte = bytes[++pos]) {
+      mantissa = mantissa * 10 + (byte - 0x30);
+      digits++;
+    }
+  }
+  if (byte === 0x2e) {
+    byte = bytes[++pos];
+    if (!isDigit(byte)) return undefined;
+    for (; byte !== undefined && byte >= 0x30 && byte <= 0x39; byte = bytes[++pos]) {
+      mantissa = mantissa * 10 + (byte - 0x30);
+      if (mantissa !== 0) digits++;
+      exponent--;
+    }
+  }
+  if (byte === 0x65 || byte === 0x45 || digits > 15 || exponent < -22) {
+    const text = numberAt(bytes, reader.pos);
+    if (text === '') return undefined;
+    reader.pos += text.length;
+    return Number(text);
+  }
+  reader.pos = pos;
+  const value = exponent === 0 ? mantissa : mantissa / (POWERS_OF_TEN[-exponent] as number);
+  return negative ? -value : value;
+}
+
+const NON_FINITE: readonly (readonly [string, number])[] = [
+  ['NaN', Number.NaN],
+  ['Infinity', Number.POSITIVE_INFINITY],
+  ['-Infinity', Number.NEGATIVE_INFINITY],
+];
+
+function readNonFinite(reader: JsonReader): number | undefined {
+  for (const [word, value] of NON_FINITE) {
+    let matched = 0;
+    while (matched < word.length && reader.bytes[reader.pos + matched] === word.charCodeAt(matched)) matched++;
+    if (matched === word.length) {
+      reader.pos += matched;
+      return value;
+    }
+  }
+  return undefined;
+}
+
+/**
+ * Writes the integer at the reader into two 32-bit words, low half first (typed arrays are little-endian on every
+ * platform that Node runs on). False, with the reader unmoved, for anything that is not an integer of 64 bits.
+ */
+function readInteger64(reader: JsonReader, words: Uint32Array, at: number, signed: boolean): boolean {
+  const { bytes } = reader;
+  let pos = reader.pos;
+  const negative = bytes[pos] === 0x2d;
+  if (negative) pos++;
+  const first = pos;
+  let low = 0;
+  let high = 0;
+  let byte = bytes[pos];
+  for (; byte !== undefined && byte >= 0x30 && byte <= 0x39; byte = bytes[++pos]) {
+    low = low * 10 + (byte - 0x30);
+    const carry = Math.floor(low / 0x1_0000_0000);
+    low -= carry * 0x1_0000_0000;
+    high = high * 10 + carry;
+    if (high > 0xffff_ffff) return false;
+  }
+  if (pos === first || (bytes[first] === 0x30 && pos > first + 1)) return false;
+  if (byte === 0x2e || byte === 0x65 || byte === 0x45) return readWrittenAsFloat(reader, words, at, signed);
+  if (signed && (high > 0x8000_0000 || (high === 0x8000_0000 && (low !== 0 || !negative)))) return false;
+  if (!signed && negative && (high !== 0 || low !== 0)) return false;
+  if (negative) {
+    // Two's complement: invert, add one.
+    high = ~high >>> 0;
+    low = (~low >>> 0) + 1;
+    if (low > 0xffff_ffff) {
+      low = 0;
+      high = (high + 1) >>> 0;
+    }
+  }
+  words[at] = low;
+  words[at + 1] = high;
+  reader.pos = pos;
+  return true;
+}
+
+/** 64-bit integers written like `1.0` or `1e3`, which some JSON writers do: exact below 2^53, else refused. */
+function readWrittenAsFloat(reader: JsonReader, words: Uint32Array, at: number, signed: boolean): boolean {
+  const text = numberAt(reader.bytes, reader.pos);
+  const value = Number(text);
+  if (text === '' || !Number.isSafeInteger(value) || (!signed && value < 0)) return false;
+  const integer = BigInt.asUintN(64, BigInt(value));
+  words[at] = Number(integer & 0xffff_ffffn);
+  words[at + 1] = Number(integer >> 32n);
+  reader.pos += text.length;
+  return true;
+}
+
+/** The `data` of a tensor as JSON text, flat; non-finite floats as bare tokens. */
+export function writeJsonData(tensor: Tensor): string {
+  const { datatype, data } = tensor;
+  if (DATATYPES[datatype].kind === 'bytes') return JSON.stringify(data);
+  if (DATATYPES[datatype].kind === 'bool') {
+    return `[${Array.from(data as Uint8Array, (byte) => byte !== 0).join(',')}]`;
+  }
+  return `[${data.join(',')}]`;
+}
