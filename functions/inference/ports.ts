@@ -40,7 +40,12 @@ export interface LoadedModel {
 export type Computed = { readonly outputs: readonly Tensor[]; readonly timing: Timing };
 
 /** Milliseconds that a request spent waiting, on the way in, in `session.run()`, and on the way out. */
-export type Timing = { readonly queue: number; readonly input: number; readonly infer: number; readonly output: number };
+export type Timing = {
+  readonly queue: number;
+  readonly input: number;
+  readonly infer: number;
+  readonly output: number;
+};
 
 /** A model that can't be loaded, or that this server does not serve. */
 export class ModelRejected extends Error {}

@@ -91,7 +91,11 @@ export class ModelRegistry {
     // A model that is not there is not remembered, or names made up by clients would fill the memory.
     if (versions.length > 0) this.#listings.set(model, { versions, readAt: now });
     else this.#listings.delete(model);
-    if (known !== undefined) await this.#drop(model, known.versions.filter((version) => !versions.includes(version)));
+    if (known !== undefined)
+      await this.#drop(
+        model,
+        known.versions.filter((version) => !versions.includes(version)),
+      );
     return versions;
   }
 

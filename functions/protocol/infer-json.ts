@@ -75,7 +75,8 @@ function readInput(reader: JsonReader): Tensor {
   });
   if (name === undefined) throw new InvalidRequest("an input has no 'name'; expected a string");
   if (datatype === undefined) throw new InvalidRequest(`input ${quote(name)} has no 'datatype'; expected ${NAMES}`);
-  if (dims === undefined) throw new InvalidRequest(`input ${quote(name)} has no 'shape'; expected an array of integers`);
+  if (dims === undefined)
+    throw new InvalidRequest(`input ${quote(name)} has no 'shape'; expected an array of integers`);
   if (dataAt === -1) throw new InvalidRequest(`input ${quote(name)} has no 'data'; expected an array`);
   if (data === undefined) {
     // 'data' came before what is needed to read it: go back for it now.

@@ -42,7 +42,8 @@ export class JsonReader {
   }
 
   fail(expected: string): never {
-    if (this.peek() === -1) throw new InvalidRequest(`malformed JSON: it ends at byte ${this.pos}; expected ${expected}`);
+    if (this.peek() === -1)
+      throw new InvalidRequest(`malformed JSON: it ends at byte ${this.pos}; expected ${expected}`);
     const got = quote(String.fromCharCode(...this.bytes.subarray(this.pos, this.pos + 12)));
     throw new InvalidRequest(`malformed JSON at byte ${this.pos}: got ${got}; expected ${expected}`);
   }

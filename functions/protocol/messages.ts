@@ -35,4 +35,8 @@ export type ModelMetadata = {
 };
 
 /** The body of `GET /v2`. */
-export type ServerMetadata = { readonly name: string; readonly version: string; readonly extensions: readonly string[] };
+export type ServerMetadata = {
+  readonly name: string;
+  readonly version: string;
+  readonly extensions: readonly string[];
+};

@@ -24,7 +24,9 @@ export function checkModelName(name: string): void {
 
 export function checkVersion(model: string, version: string): void {
   if (!isVersion(version)) {
-    throw new UnknownModel(`'${model}' version ${quote(version)} is not found; a version is an integer from 1 to 999999999`);
+    throw new UnknownModel(
+      `'${model}' version ${quote(version)} is not found; a version is an integer from 1 to 999999999`,
+    );
   }
 }
 

@@ -1,0 +1,147 @@
+import type { Computed, Engine, LoadedModel, ModelId } from '../inference/ports.ts';
+import { DATATYPES } from '../protocol/datatypes.ts';
+import { elementCount, type Tensor } from '../protocol/tensor.ts';
+import type { IsolatedEngine, IsolatedModel } from './isolated-engine.ts';
+import { OrtSession } from './onnxruntime.ts';
+
+/** A run must be this short to block the server's own thread: well under a millisecond. */
+const INLINE_MS = 0.5;
+/** Runs in the isolated lane, one after the other, that must be so short. */
+const PROOFS = 3;
+/** An inline run this long takes the proof back. */
+const DISPROOF_MS = 10;
+/** Combinations of input shapes that are remembered for one model. */
+const MAX_SHAPES = 64;
+/** Inputs up to so many elements are made up to try a model at its smallest shape. */
+const MAX_TRIAL_ELEMENTS = 1_000_000;
+const TRIAL_TIMEOUT_MS = 10_000;
+const TRIAL_STOP_MS = 50;
+
+/**
+ * Chooses between the two lanes. Every model starts in the isolated lane. A model without control flow and
+ * data-dependent shapes moves into the server's own process, one combination of input shapes at a time, once that
+ * combination has been measured to run in well under a millisecond: there the hop to a child process would cost more
+ * than the model.
+ */
+export class LanedEngine implements Engine {
+  readonly #isolated: IsolatedEngine;
+
+  constructor(isolated: IsolatedEngine) {
+    this.#isolated = isolated;
+  }
+
+  async load(id: ModelId, path: string): Promise<LoadedModel> {
+    const isolated = await this.#isolated.load(id, path);
+    if (!isolated.isStatic) return isolated;
+    const model = new LanedModel(isolated, path);
+    await model.tryOut();
+    return model;
+  }
+
+  close(): Promise<void> {
+    return this.#isolated.close();
+  }
+}
+
+class LanedModel implements LoadedModel {
+  readonly #isolated: IsolatedModel;
+  readonly #path: string;
+  /** How many short runs in a row each combination of shapes has had. */
+  readonly #proofs = new Map<string, number>();
+  #inline: OrtSession | undefined;
+  #loadingInline = false;
+
+  constructor(isolated: IsolatedModel, path: string) {
+    this.#isolated = isolated;
+    this.#path = path;
+  }
+
+  get inputs(): LoadedModel['inputs'] {
+    return this.#isolated.inputs;
+  }
+
+  get outputs(): LoadedModel['outputs'] {
+    return this.#isolated.outputs;
+  }
+
+  get pending(): number {
+    return this.#isolated.pending;
+  }
+
+  async run(inputs: readonly Tensor[], outputNames: readonly string[], deadline: number): Promise<Computed> {
+    const shapes = shapesOf(inputs);
+    if (this.#inline !== undefined && this.#isProven(shapes)) {
+      return this.#runInline(this.#inline, shapes, inputs, outputNames);
+    }
+    const computed = await this.#isolated.run(inputs, outputNames, deadline);
+    this.#note(shapes, computed.timing.infer);
+    return computed;
+  }
+
+  /** Runs the model on zeros of its smallest shape, so that a fast model is inline from its first request on. */
+  async tryOut(): Promise<void> {
+    const inputs = this.inputs.map(({ name, datatype, shape }): Tensor => {
+      const dims = shape.map((dim) => (dim === -1 ? 1 : dim));
+      const count = Math.min(elementCount(dims), MAX_TRIAL_ELEMENTS + 1);
+      const TypedArray = DATATYPES[datatype].array;
+      return { name, datatype, shape: dims, data: TypedArray ? new TypedArray(count) : Array(count).fill('') };
+    });
+    if (inputs.some(({ data }) => data.length > MAX_TRIAL_ELEMENTS)) return;
+    const names = this.outputs.map(({ name }) => name);
+    try {
+      // The first run of a session is never a short one, so it proves nothing; but one this long says enough.
+      for (let i = 0; i <= PROOFS; i++) {
+        const { timing } = await this.run(inputs, names, performance.now() + TRIAL_TIMEOUT_MS);
+        if (timing.infer > TRIAL_STOP_MS) break;
+      }
+    } catch {
+      // Not every model takes zeros. Then its first real requests are the trial.
+    }
+    if (this.#isProven(shapesOf(inputs))) await this.#loadInline();
+  }
+
+  async unload(): Promise<void> {
+    const inline = this.#inline;
+    this.#inline = undefined;
+    await this.#isolated.unload();
+    await inline?.release();
+  }
+
+  #isProven(shapes: string): boolean {
+    return (this.#proofs.get(shapes) ?? 0) >= PROOFS;
+  }
+
+  #note(shapes: string, inferMs: number): void {
+    const proofs = inferMs < INLINE_MS ? (this.#proofs.get(shapes) ?? 0) + 1 : 0;
+    if (proofs > 0 && (this.#proofs.has(shapes) || this.#proofs.size < MAX_SHAPES)) this.#proofs.set(shapes, proofs);
+    else this.#proofs.delete(shapes);
+    if (proofs >= PROOFS) void this.#loadInline();
+  }
+
+  async #loadInline(): Promise<void> {
+    if (this.#inline !== undefined || this.#loadingInline) return;
+    this.#loadingInline = true;
+    try {
+      this.#inline = await OrtSession.load(this.#path);
+    } catch {
+      // The isolated lane goes on serving; the file was replaced or removed.
+    }
+  }
+
+  async #runInline(
+    session: OrtSession,
+    shapes: string,
+    inputs: readonly Tensor[],
+    outputNames: readonly string[],
+  ): Promise<Computed> {
+    const startedAt = performance.now();
+    const outputs = await session.run(inputs, outputNames);
+    const infer = performance.now() - startedAt;
+    if (infer > DISPROOF_MS) this.#proofs.delete(shapes);
+    return { outputs, timing: { queue: 0, input: 0, infer, output: 0 } };
+  }
+}
+
+function shapesOf(inputs: readonly Tensor[]): string {
+  return inputs.map(({ name, shape }) => `${name}:${shape}`).join(';');
+}

@@ -1,0 +1,98 @@
+import { freemem, totalmem } from 'node:os';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { InferenceRecord, Telemetry } from '../inference/ports.ts';
+
+export type PendingRequests = { readonly model: string; readonly version: string; readonly pending: number };
+
+const LABELS = ['model', 'version'] as const;
+
+/**
+ * Metrics in Prometheus' text format under Triton's names, so that dashboards made for Triton work:
+ * https://github.com/triton-inference-server/server/blob/main/docs/user_guide/metrics.md
+ */
+export class PrometheusTelemetry implements Telemetry {
+  readonly #registry = new Registry();
+  readonly #success = this.#counter('nv_inference_request_success', 'Number of successful inference requests');
+  readonly #failure = new Counter({
+    name: 'nv_inference_request_failure',
+    help: 'Number of failed inference requests',
+    labelNames: [...LABELS, 'reason'],
+    registers: [this.#registry],
+  });
+  readonly #count = this.#counter('nv_inference_count', 'Number of inferences performed: rows, not requests');
+  readonly #executions = this.#counter('nv_inference_exec_count', 'Number of model executions performed');
+  readonly #total = this.#counter('nv_inference_request_duration_us', 'Cumulative request duration in microseconds');
+  readonly #queue = this.#counter('nv_inference_queue_duration_us', 'Cumulative queuing duration in microseconds');
+  readonly #input = this.#counter(
+    'nv_inference_compute_input_duration_us',
+    'Cumulative duration of handing over inputs in microseconds',
+  );
+  readonly #infer = this.#counter(
+    'nv_inference_compute_infer_duration_us',
+    'Cumulative duration of model execution in microseconds',
+  );
+  readonly #output = this.#counter(
+    'nv_inference_compute_output_duration_us',
+    'Cumulative duration of handing over outputs in microseconds',
+  );
+
+  /** @param pending tells, when asked, how many requests wait at each loaded model */
+  constructor(pending: () => readonly PendingRequests[]) {
+    const registers = [this.#registry];
+    new Gauge({
+      name: 'nv_inference_pending_request_count',
+      help: 'Number of requests that wait for execution',
+      labelNames: LABELS,
+      registers,
+      collect() {
+        this.reset();
+        for (const { model, version, pending: value } of pending()) this.set({ model, version }, value);
+      },
+    });
+    new Gauge({
+      name: 'nv_cpu_memory_total_bytes',
+      help: 'CPU memory in bytes',
+      registers,
+      collect() {
+        this.set(totalmem());
+      },
+    });
+    new Gauge({
+      name: 'nv_cpu_memory_used_bytes',
+      help: 'Used CPU memory in bytes',
+      registers,
+      collect() {
+        this.set(totalmem() - freemem());
+      },
+    });
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  inference({ model, version, outcome, rows, total, timing }: InferenceRecord): void {
+    const labels = { model, version };
+    if (timing === undefined) {
+      this.#failure.inc({ ...labels, reason: outcome });
+      return;
+    }
+    this.#success.inc(labels);
+    this.#count.inc(labels, rows);
+    this.#executions.inc(labels);
+    this.#total.inc(labels, microseconds(total));
+    this.#queue.inc(labels, microseconds(timing.queue));
+    this.#input.inc(labels, microseconds(timing.input));
+    this.#infer.inc(labels, microseconds(timing.infer));
+    this.#output.inc(labels, microseconds(timing.output));
+  }
+
+  async exposition(): Promise<{ contentType: string; text: string }> {
+    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  }
+
+  #counter(name: string, help: string): Counter<'model' | 'version'> {
+    return new Counter({ name, help, labelNames: LABELS, registers: [this.#registry] });
+  }
+}
+
+function microseconds(milliseconds: number): number {
+  return Math.round(milliseconds * 1000);
+}

@@ -1,0 +1,69 @@
+// A child process that holds models in ONNX Runtime: `session.run()` blocks its thread, a hostile model can block it for
+// ever, and only SIGKILL ends that. It reads requests from file descriptor 3, answers there, and ends with its parent.
+
+import { Socket } from 'node:net';
+import { ModelRejected } from '../inference/ports.ts';
+import { tensorToBytes } from '../protocol/binary-tensor.ts';
+import { InvalidRequest } from '../protocol/errors.ts';
+import type { Tensor } from '../protocol/tensor.ts';
+import { type Frame, FrameReader, writeFrame } from './frames.ts';
+import { isStaticGraph } from './onnx-graph.ts';
+import { OrtSession } from './onnxruntime.ts';
+import type { FromWorker, ToWorker } from './worker-messages.ts';
+
+/** Outputs above this are refused, not sent: a few bytes of input can ask some models for gigabytes. */
+const MAX_OUTPUT_BYTES = 1024 ** 3;
+
+const sessions = new Map<string, OrtSession>();
+const channel = new Socket({ fd: 3, readable: true, writable: true });
+
+const now = (): number => performance.timeOrigin + performance.now();
+
+async function answer({ message, tensors }: Frame<ToWorker>): Promise<{ message: FromWorker; tensors?: Tensor[] }> {
+  switch (message.op) {
+    case 'load': {
+      const session = await OrtSession.load(message.path);
+      sessions.set(message.key, session);
+      const { inputs, outputs } = session;
+      const isStatic = await isStaticGraph(message.path);
+      return { message: { answer: 'loaded', signature: { inputs, outputs, isStatic } } };
+    }
+    case 'run': {
+      const startedAt = now();
+      const outputs = (await sessions.get(message.key)?.run(tensors, message.outputNames)) ?? [];
+      const endedAt = now();
+      const bytes = outputs.reduce((total, tensor) => total + tensorToBytes(tensor).length, 0);
+      if (bytes > MAX_OUTPUT_BYTES) {
+        throw new InvalidRequest(`the outputs take ${bytes} bytes; expected at most ${MAX_OUTPUT_BYTES}`);
+      }
+      return { message: { answer: 'computed', startedAt, endedAt }, tensors: outputs };
+    }
+    case 'unload':
+      await sessions.get(message.key)?.release();
+      sessions.delete(message.key);
+      return { message: { answer: 'unloaded' } };
+  }
+}
+
+// One after the other, in the order they came: that is how the server matches answers to requests.
+let turn: Promise<void> = Promise.resolve();
+const frames = new FrameReader<ToWorker>((frame) => {
+  turn = turn.then(async () => {
+    try {
+      const reply = await answer(frame);
+      writeFrame(channel, reply.message, reply.tensors);
+    } catch (error) {
+      // Anything else is a defect: the process ends, and the server says so.
+      if (!(error instanceof ModelRejected || error instanceof InvalidRequest)) throw error;
+      writeFrame(channel, { answer: 'refused', text: error.message } satisfies FromWorker);
+    }
+  });
+});
+
+// Ctrl-C in a terminal reaches every process of the group; the server decides when its children end.
+process.on('SIGINT', () => {});
+process.on('SIGTERM', () => {});
+channel.on('data', (chunk) => frames.push(chunk));
+channel.on('end', () => process.exit());
+channel.on('error', () => process.exit());
+writeFrame(channel, { answer: 'ready' } satisfies FromWorker);

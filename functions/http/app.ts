@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { type Context, Hono } from 'hono';
+import type { Log } from '../inference/ports.ts';
+import type { InferenceService } from '../inference/service.ts';
+import { MethodNotAllowed, NotFound, ProtocolError } from '../protocol/errors.ts';
+import { decodeInferRequest, encodeInferResponse } from '../protocol/infer-json.ts';
+import { readBody } from './body.ts';
+import { type AccessRules, checkAccess } from './guard.ts';
+import { traceId } from './trace.ts';
+
+export type AppParts = {
+  readonly service: InferenceService;
+  readonly log: Log;
+  readonly access: AccessRules;
+  readonly maxBodyBytes: number;
+  /** What `GET /metrics` answers. */
+  readonly metrics: () => Promise<{ contentType: string; text: string }>;
+};
+
+/** What the line that is logged for a request holds, filled in while the request is answered. */
+type RequestLine = {
+  id: string;
+  trace_id: string;
+  model?: string;
+  version?: string;
+  bytes_in: number;
+  bytes_out: number;
+};
+
+type Env = { Variables: { line: RequestLine } };
+type Handler = (context: Context<Env>, model: string, version: string | undefined) => Promise<Response> | Response;
+
+/** The Open Inference Protocol over HTTP: a function from a request to a response. */
+export function createApp({ service, log, access, maxBodyBytes, metrics }: AppParts): Hono<Env> {
+  const app = new Hono<Env>();
+
+  app.use(async (context, next) => {
+    const started = performance.now();
+    const headers = context.req.raw.headers;
+    const line: RequestLine = {
+      id: headers.get('x-request-id')?.slice(0, 128) || randomUUID(),
+      trace_id: traceId(headers.get('traceparent')),
+      bytes_in: 0,
+      bytes_out: 0,
+    };
+    context.set('line', line);
+    context.header('X-Request-Id', line.id);
+    await next();
+    const ms = Math.round((performance.now() - started) * 1000) / 1000;
+    const { method, path } = context.req;
+    log.info({ ...line, method, path: path.slice(0, 256), status: context.res.status, ms }, 'request');
+  });
+
+  app.use(async (context, next) => {
+    checkAccess(context.req.raw.headers, access);
+    await next();
+  });
+
+  /** Registers one path and answers 405 to its other methods. */
+  const route = (method: 'GET' | 'POST', paths: string[], handle: Handler): void => {
+    for (const path of paths) {
+      app.on(method, path, (context) => {
+        const { model, version } = context.req.param() as { model?: string; version?: string };
+        const line = context.get('line');
+        if (model !== undefined) line.model = model.slice(0, 128);
+        if (version !== undefined) line.version = version;
+        return handle(context, model ?? '', version);
+      });
+      app.all(path, (context) => {
+        context.header('Allow', method === 'GET' ? 'GET, HEAD' : method);
+        throw new MethodNotAllowed('Method Not Allowed');
+      });
+    }
+  };
+  const ofModel = (verb: string): string[] => [
+    `/v2/models/:model${verb}`,
+    `/v2/models/:model/versions/:version{[0-9]+}${verb}`,
+  ];
+
+  route('GET', ['/v2/health/live'], (context) => json(context, { live: true }));
+  route('GET', ['/v2/health/ready'], (context) =>
+    service.ready() ? json(context, { live: true, ready: true }) : fail(context, 503, 'the server is not ready', 1),
+  );
+  route('GET', ['/v2', '/v2/'], (context) => json(context, service.serverMetadata()));
+  route('GET', ofModel('/ready'), async (context, name, version) => {
+    await service.modelReady(name, version);
+    return json(context, { name, ready: true });
+  });
+  route('POST', ofModel('/infer'), async (context, name, version) => {
+    const body = await readBody(context.req.raw, maxBodyBytes);
+    const line = context.get('line');
+    line.bytes_in = body.length;
+    const response = await service.infer(decodeInferRequest(body), name, version);
+    line.version = response.modelVersion;
+    return send(context, 200, 'application/json', encodeInferResponse(response));
+  });
+  route('GET', ofModel(''), async (context, name, version) =>
+    json(context, await service.modelMetadata(name, version)),
+  );
+  route('GET', ['/metrics'], async (context) => {
+    const { contentType, text } = await metrics();
+    return send(context, 200, contentType, text);
+  });
+
+  app.notFound(() => {
+    throw new NotFound('Not Found');
+  });
+
+  app.onError((error, context) => {
+    if (error instanceof ProtocolError) return fail(context, error.status, error.message, error.retryAfter);
+    const { id } = context.get('line');
+    log.error({ id, err: error }, 'unexpected error');
+    return fail(context, 500, `the server failed at this request; its log has the reason under the id ${id}`);
+  });
+
+  return app;
+}
+
+function json(context: Context<Env>, body: object): Response {
+  return send(context, 200, 'application/json', JSON.stringify(body));
+}
+
+function fail(context: Context<Env>, status: ProtocolError['status'], error: string, retryAfter?: number): Response {
+  if (retryAfter !== undefined) context.header('Retry-After', String(retryAfter));
+  // The rest of a body that is refused is not worth reading.
+  if (status === 413) context.header('Connection', 'close');
+  return send(context, status, 'application/json', JSON.stringify({ error }));
+}
+
+function send(context: Context<Env>, status: 200 | ProtocolError['status'], type: string, body: string): Response {
+  context.get('line').bytes_out = Buffer.byteLength(body);
+  return context.body(body, status, { 'Content-Type': type });
+}

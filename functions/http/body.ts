@@ -1,0 +1,43 @@
+import { InvalidRequest, TooLarge } from '../protocol/errors.ts';
+
+/**
+ * The request's body, of at most `limit` bytes. A length announced above the limit is refused before a byte is read; a
+ * body that announces none is refused as soon as it passes the limit.
+ *
+ * @throws TooLarge, or InvalidRequest when the client stops sending
+ */
+export async function readBody(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  const announced = request.headers.get('content-length');
+  try {
+    if (announced !== null) {
+      // Node's HTTP parser guarantees that no more bytes than announced arrive.
+      if (Number(announced) > limit) throw tooLarge(`${announced} bytes`, limit);
+      return new Uint8Array(await request.arrayBuffer());
+    }
+    return await readUnannounced(request, limit);
+  } catch (error) {
+    if (error instanceof TooLarge) throw error;
+    throw new InvalidRequest('the request ended before its body was complete');
+  }
+}
+
+async function readUnannounced(request: Request, limit: number): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of request.body ?? []) {
+    length += chunk.length;
+    if (length > limit) throw tooLarge('more', limit);
+    chunks.push(chunk);
+  }
+  const body = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    body.set(chunk, at);
+    at += chunk.length;
+  }
+  return body;
+}
+
+function tooLarge(got: string, limit: number): TooLarge {
+  return new TooLarge(`the request body is too large: got ${got}; expected at most ${limit} bytes (MAX_BODY_BYTES)`);
+}

@@ -1,0 +1,64 @@
+import { existsSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import type { ModelState, ServedModel } from '../inference/registry.ts';
+import { DATATYPES } from '../protocol/datatypes.ts';
+import { elementCount } from '../protocol/tensor.ts';
+import type { LocalSettings } from './env.ts';
+
+export const USAGE = `Usage: [SETTING=value ...] npm start
+
+Serves the ONNX models of a folder through the Open Inference Protocol.
+
+  MODEL_REPOSITORY    folder of models, <model>/<version>/model.onnx   (model-artifacts)
+  HOST                address to listen on                             (127.0.0.1)
+  PORT                port to listen on, 0 for any free one            (8080)
+  SERVER_NAME         name in GET /v2                                  (serverless-onnx)
+  API_TOKEN           token that requests must carry as
+                      'Authorization: Bearer TOKEN', at least 16
+                      characters; required when HOST is not loopback   (none)
+  MAX_BODY_BYTES      largest request body                             (67108864)
+  REQUEST_TIMEOUT_MS  deadline of a request                            (30000)
+  LOAD_TIMEOUT_MS     longest time that loading a model may take       (120000)
+  MAX_QUEUE_SIZE      requests of one model that may wait              (100)`;
+
+/** Inputs up to so many elements are written out in the example call. */
+const MAX_EXAMPLE_ELEMENTS = 64;
+
+/** Tells what is served, where, and a call to try. */
+export function printBanner(
+  address: AddressInfo,
+  settings: LocalSettings,
+  states: readonly ModelState[],
+  served: readonly ServedModel[],
+): void {
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
+  const url = `http://${host}:${address.port}`;
+  const lines = ['', `Serving ${settings.modelRepository} at ${url}`, ''];
+  if (states.length === 0) {
+    lines.push('  no model found; expected <model>/<version>/model.onnx in that folder');
+  }
+  for (const state of states) {
+    const reason = state.reason === undefined ? '' : `: ${state.reason}`;
+    lines.push(`  ${state.model} version ${state.version}  ${state.state}${reason}`);
+  }
+  const [first] = served;
+  if (first !== undefined) lines.push('', 'Try it:', '', `  ${exampleCall(url, settings, first)}`);
+  lines.push('');
+  console.log(lines.join('\n'));
+}
+
+function exampleCall(url: string, settings: LocalSettings, { model, loaded }: ServedModel): string {
+  const token = settings.apiToken === undefined ? '' : "-H 'Authorization: Bearer '$API_TOKEN ";
+  const sample = join(settings.modelRepository, model, 'samples', 'request.json');
+  if (existsSync(sample)) return `curl ${token}-d @${sample} ${url}/v2/models/${model}/infer`;
+  const shapes = loaded.inputs.map(({ shape }) => shape.map((dim) => (dim === -1 ? 1 : dim)));
+  if (shapes.some((shape) => elementCount(shape) > MAX_EXAMPLE_ELEMENTS))
+    return `curl ${token}${url}/v2/models/${model}`;
+  const inputs = loaded.inputs.map(({ name, datatype }, i) => {
+    const shape = shapes[i] ?? [];
+    const zero = { bool: false, bytes: 'text' }[DATATYPES[datatype].kind as string] ?? 0;
+    return { name, shape, datatype, data: Array(elementCount(shape)).fill(zero) };
+  });
+  return `curl ${token}-d '${JSON.stringify({ inputs })}' ${url}/v2/models/${model}/infer`;
+}

@@ -1,0 +1,64 @@
+/** The settings of the local server. Every field is one environment variable; docs/configuration.md explains them. */
+export type LocalSettings = {
+  readonly modelRepository: string;
+  readonly host: string;
+  readonly port: number;
+  readonly serverName: string;
+  readonly maxBodyBytes: number;
+  readonly apiToken: string | undefined;
+  readonly requestTimeoutMs: number;
+  readonly loadTimeoutMs: number;
+  readonly maxQueue: number;
+};
+
+/** A setting that can't be used; the message names the variable, what was found and what was expected. */
+export class WrongSetting extends Error {}
+
+const LOOPBACK_HOSTS = ['127.0.0.1', 'localhost', '::1'];
+
+export function isLoopback(host: string): boolean {
+  return LOOPBACK_HOSTS.includes(host);
+}
+
+type Environment = { readonly [name: string]: string | undefined };
+
+/** @throws WrongSetting */
+export function readLocalSettings(env: Environment): LocalSettings {
+  const text = (name: string, fallback: string): string => env[name]?.trim() || fallback;
+  const integer = (name: string, fallback: number, min: number, max: number): number => {
+    const found = env[name]?.trim();
+    if (found === undefined || found === '') return fallback;
+    const value = /^\d+$/.test(found) ? Number(found) : Number.NaN;
+    if (!(value >= min && value <= max)) {
+      throw new WrongSetting(`${name} is '${found}'; expected an integer from ${min} to ${max}`);
+    }
+    return value;
+  };
+  const host = text('HOST', '127.0.0.1');
+  if (!/^[A-Za-z0-9.:_-]+$/.test(host)) {
+    throw new WrongSetting(`HOST is '${host}'; expected a host name or an IP address, like 127.0.0.1`);
+  }
+  const apiToken = env.API_TOKEN?.trim() || undefined;
+  if (apiToken !== undefined && !/^[\x21-\x7e]{16,}$/.test(apiToken)) {
+    throw new WrongSetting(
+      `API_TOKEN has ${apiToken.length} characters; expected at least 16 visible ASCII characters, without spaces`,
+    );
+  }
+  if (!isLoopback(host) && apiToken === undefined) {
+    throw new WrongSetting(
+      `API_TOKEN is not set, and HOST is '${host}', which other machines can reach; expected a token of at least ` +
+        '16 characters, or HOST=127.0.0.1',
+    );
+  }
+  return {
+    modelRepository: text('MODEL_REPOSITORY', 'model-artifacts'),
+    host,
+    port: integer('PORT', 8080, 0, 65_535),
+    serverName: text('SERVER_NAME', 'serverless-onnx'),
+    maxBodyBytes: integer('MAX_BODY_BYTES', 64 * 1024 ** 2, 1, 1024 ** 3),
+    apiToken,
+    requestTimeoutMs: integer('REQUEST_TIMEOUT_MS', 30_000, 1, 3_600_000),
+    loadTimeoutMs: integer('LOAD_TIMEOUT_MS', 120_000, 1, 3_600_000),
+    maxQueue: integer('MAX_QUEUE_SIZE', 100, 1, 100_000),
+  };
+}
