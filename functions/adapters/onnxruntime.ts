@@ -80,7 +80,12 @@ function toDatatype(name: string, ortName: string): Datatype {
 
 function toOrt({ datatype, shape, data }: Tensor): ort.Tensor {
   // The constructor's overloads tie each type name to its array; our table ties them the same way.
-  return new ort.Tensor(DATATYPES[datatype].ort as 'float32', data as Float32Array, shape);
+  const tensor = new ort.Tensor(DATATYPES[datatype].ort as 'float32', data as Float32Array, shape);
+  if (data instanceof Float16Array) {
+    // The native part of 1.30 sees no bytes in a Float16Array, only in the Uint16Array that it was before Node 24.
+    Object.defineProperty(tensor, 'data', { value: new Uint16Array(data.buffer, data.byteOffset, data.length) });
+  }
+  return tensor;
 }
 
 function fromOrt(name: string, tensor: ort.Tensor): Tensor {

@@ -263,5 +263,11 @@ export function writeJsonData(tensor: Tensor): string {
   if (DATATYPES[datatype].kind === 'bool') {
     return `[${Array.from(data as Uint8Array, (byte) => byte !== 0).join(',')}]`;
   }
-  return `[${data.join(',')}]`;
+  if (!(data as readonly unknown[]).some(isMinusZero)) return `[${data.join(',')}]`;
+  return `[${Array.from(data as Float32Array, (x) => (isMinusZero(x) ? '-0' : x)).join(',')}]`;
+}
+
+/** `join` would lose the sign. */
+function isMinusZero(x: unknown): boolean {
+  return x === 0 && Object.is(x, -0);
 }

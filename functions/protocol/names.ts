@@ -17,16 +17,14 @@ export function isVersion(version: string): boolean {
 export function checkModelName(name: string): void {
   if (!isModelName(name)) {
     throw new UnknownModel(
-      `${quote(name)} is no model name; expected 1 to 128 letters, digits, '.', '_' or '-', without '..'`,
+      "no model has such a name; expected 1 to 128 letters, digits, '.', '_' or '-', without '..'",
     );
   }
 }
 
 export function checkVersion(model: string, version: string): void {
   if (!isVersion(version)) {
-    throw new UnknownModel(
-      `'${model}' version ${quote(version)} is not found; a version is an integer from 1 to 999999999`,
-    );
+    throw new UnknownModel(`'${model}' has no such version; expected an integer from 1 to 999999999`);
   }
 }
 

@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { ModelState, ServedModel } from '../inference/registry.ts';
 import { DATATYPES } from '../protocol/datatypes.ts';
@@ -25,15 +24,13 @@ Serves the ONNX models of a folder through the Open Inference Protocol.
 /** Inputs up to so many elements are written out in the example call. */
 const MAX_EXAMPLE_ELEMENTS = 64;
 
-/** Tells what is served, where, and a call to try. */
-export function printBanner(
-  address: AddressInfo,
+/** For a person at a terminal: what is served, where, and a call to try. */
+export function banner(
+  url: string,
   settings: LocalSettings,
   states: readonly ModelState[],
   served: readonly ServedModel[],
-): void {
-  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address;
-  const url = `http://${host}:${address.port}`;
+): string {
   const lines = ['', `Serving ${settings.modelRepository} at ${url}`, ''];
   if (states.length === 0) {
     lines.push('  no model found; expected <model>/<version>/model.onnx in that folder');
@@ -45,7 +42,7 @@ export function printBanner(
   const [first] = served;
   if (first !== undefined) lines.push('', 'Try it:', '', `  ${exampleCall(url, settings, first)}`);
   lines.push('');
-  console.log(lines.join('\n'));
+  return lines.join('\n');
 }
 
 function exampleCall(url: string, settings: LocalSettings, { model, loaded }: ServedModel): string {

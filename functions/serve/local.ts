@@ -3,19 +3,12 @@
 import { stat } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { availableParallelism } from 'node:os';
 import { createAdaptorServer } from '@hono/node-server';
-import packageJson from '../../package.json' with { type: 'json' };
-import { DirectoryStore } from '../adapters/directory-store.ts';
-import { IsolatedEngine } from '../adapters/isolated-engine.ts';
-import { LanedEngine } from '../adapters/laned-engine.ts';
 import { createLog } from '../adapters/pino-log.ts';
-import { PrometheusTelemetry } from '../adapters/prometheus.ts';
-import { createApp } from '../http/app.ts';
-import { ModelRegistry } from '../inference/registry.ts';
-import { InferenceService } from '../inference/service.ts';
-import { printBanner, USAGE } from './banner.ts';
-import { isLoopback, type LocalSettings, readLocalSettings, WrongSetting } from './env.ts';
+import type { Engine, Log } from '../inference/ports.ts';
+import { banner, USAGE } from './banner.ts';
+import { composeLocalService } from './compose.ts';
+import { type LocalSettings, readLocalSettings, WrongSetting } from './env.ts';
 
 async function main(): Promise<void> {
   const [argument] = process.argv.slice(2);
@@ -33,35 +26,25 @@ async function main(): Promise<void> {
 
 async function serve(settings: LocalSettings): Promise<void> {
   await checkRepository(settings.modelRepository);
-  const log = createLog(process.stdout.isTTY);
-  const isolated = new IsolatedEngine({ ...settings, processes: availableParallelism() }, log);
-  const engine = new LanedEngine(isolated);
-  const registry = new ModelRegistry(new DirectoryStore(settings.modelRepository), engine, log);
-  const telemetry = new PrometheusTelemetry(() =>
-    registry.served().map(({ model, version, loaded }) => ({ model, version, pending: loaded.pending })),
-  );
-  const service = new InferenceService(registry, telemetry, {
-    name: settings.serverName,
-    version: packageJson.version,
-    requestTimeoutMs: settings.requestTimeoutMs,
-  });
-  const app = createApp({
-    service,
-    log,
-    access: { loopbackOnly: isLoopback(settings.host), token: settings.apiToken },
-    maxBodyBytes: settings.maxBodyBytes,
-    metrics: () => telemetry.exposition(),
-  });
+  const terminal = process.stdout.isTTY;
+  const log = createLog(terminal);
+  const { app, engine, registry, service } = composeLocalService(settings, log);
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   try {
     await listen(server, settings);
     drainOnSignal(server, engine, log);
     await service.start();
-    printBanner(server.address() as AddressInfo, settings, registry.states(), registry.served());
   } catch (error) {
     await engine.close();
     throw error;
   }
+  const url = urlOf(server.address() as AddressInfo);
+  if (terminal) console.log(banner(url, settings, registry.states(), registry.served()));
+  else log.info({ url, models: registry.states() }, 'serving');
+}
+
+function urlOf({ family, address, port }: AddressInfo): string {
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
 async function checkRepository(path: string): Promise<void> {
@@ -88,7 +71,7 @@ function listen(server: Server, { host, port }: LocalSettings): Promise<void> {
 }
 
 /** The first signal lets the requests under way finish; a second one ends the server at once. */
-function drainOnSignal(server: Server, engine: LanedEngine, log: ReturnType<typeof createLog>): void {
+function drainOnSignal(server: Server, engine: Engine, log: Log): void {
   let draining = false;
   const drain = (signal: NodeJS.Signals): void => {
     if (draining) process.exit(1);

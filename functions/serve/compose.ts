@@ -1,0 +1,40 @@
+import { availableParallelism } from 'node:os';
+import packageJson from '../../package.json' with { type: 'json' };
+import { DirectoryStore } from '../adapters/directory-store.ts';
+import { IsolatedEngine } from '../adapters/isolated-engine.ts';
+import { LanedEngine } from '../adapters/laned-engine.ts';
+import { PrometheusTelemetry } from '../adapters/prometheus.ts';
+import { createApp } from '../http/app.ts';
+import type { Engine, Log } from '../inference/ports.ts';
+import { ModelRegistry } from '../inference/registry.ts';
+import { InferenceService } from '../inference/service.ts';
+import { isLoopback, type LocalSettings } from './env.ts';
+
+export type LocalService = {
+  readonly app: ReturnType<typeof createApp>;
+  readonly engine: Engine;
+  readonly registry: ModelRegistry;
+  readonly service: InferenceService;
+};
+
+/** All parts of the service on one machine, wired but not started. */
+export function composeLocalService(settings: LocalSettings, log: Log): LocalService {
+  const engine = new LanedEngine(new IsolatedEngine({ ...settings, processes: availableParallelism() }, log));
+  const registry = new ModelRegistry(new DirectoryStore(settings.modelRepository), engine, log);
+  const telemetry = new PrometheusTelemetry(() =>
+    registry.served().map(({ model, version, loaded }) => ({ model, version, pending: loaded.pending })),
+  );
+  const service = new InferenceService(registry, telemetry, {
+    name: settings.serverName,
+    version: packageJson.version,
+    requestTimeoutMs: settings.requestTimeoutMs,
+  });
+  const app = createApp({
+    service,
+    log,
+    access: { loopbackOnly: isLoopback(settings.host), token: settings.apiToken },
+    maxBodyBytes: settings.maxBodyBytes,
+    metrics: () => telemetry.exposition(),
+  });
+  return { app, engine, registry, service };
+}

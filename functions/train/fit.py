@@ -1,0 +1,62 @@
+"""Training: cross-entropy, minimised by stochastic gradient descent with momentum."""
+
+import math
+import sys
+
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from data import Part
+from failure import TrainingFailed
+from model import ConvNet, Normalise
+from options import Options
+
+
+def fit(training: Part, classes: int, options: Options) -> tuple[Normalise, ConvNet, list[float]]:
+    """Trains a new network on the training part.
+
+    Returns the normalisation, the network (in evaluation mode) and the mean loss in nats of every
+    epoch. The same options give the same weights on the same machine and versions.
+
+    Raises TrainingFailed when the loss is no longer a finite number.
+    """
+    torch.manual_seed(options.seed)
+    torch.use_deterministic_algorithms(True)
+    images = torch.from_numpy(training.images)
+    labels = torch.from_numpy(training.labels)
+    normalise = Normalise(images)
+    images = normalise(images)
+    network = ConvNet(classes)
+    loss_of = nn.CrossEntropyLoss()
+    optimiser = torch.optim.SGD(
+        network.parameters(),
+        lr=options.learning_rate,
+        momentum=options.momentum,
+        weight_decay=options.weight_decay,
+    )
+    batches = math.ceil(len(training) / options.batch_size)
+    losses: list[float] = []
+    # On a terminal a bar; in a log, where a bar would be a page of fragments, a line per epoch.
+    terminal = sys.stderr.isatty()
+    with tqdm(total=options.epochs * batches, unit="batch", disable=not terminal) as bar:
+        for epoch in range(1, options.epochs + 1):
+            total = 0.0
+            for batch in torch.randperm(len(training)).split(options.batch_size):
+                optimiser.zero_grad()
+                loss = loss_of(network(images[batch]), labels[batch])
+                loss.backward()
+                optimiser.step()
+                total += loss.item() * len(batch)
+                bar.update()
+            mean_loss = total / len(training)
+            if not math.isfinite(mean_loss):
+                raise TrainingFailed(
+                    f"the loss is {mean_loss} after epoch {epoch}, expected a finite number; "
+                    f"a --learning-rate lower than {options.learning_rate:g} may help"
+                )
+            losses.append(mean_loss)
+            bar.set_description(f"epoch {epoch}/{options.epochs} loss={mean_loss:.4f}")
+            if not terminal:
+                print(f"epoch {epoch}/{options.epochs} loss={mean_loss:.4f}", flush=True)
+    return normalise, network.eval(), losses

@@ -1,0 +1,61 @@
+"""The network, and the form of it that is served."""
+
+import torch
+from torch import nn
+
+
+class ConvNet(nn.Module):
+    """A convolutional network: images [batch, 3, 32, 32], normalised, to logits [batch, classes].
+
+    The layout is LeNet-5's (Y. LeCun et al., "Gradient-based learning applied to document
+    recognition", Proc. IEEE 86(11), 1998) with ReLU and max-pooling. Sides of the feature maps:
+    32, 28 (5x5), 14 (pool), 10 (5x5), 5 (pool), so 16 * 5 * 5 = 400 values reach the last part.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.features = nn.Sequential(
+            nn.Conv2d(3, 6, kernel_size=5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Conv2d(6, 16, kernel_size=5),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+        )
+        self.classifier = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(400, 120),
+            nn.ReLU(),
+            nn.Linear(120, 84),
+            nn.ReLU(),
+            nn.Linear(84, classes),
+        )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.classifier(self.features(images))
+
+
+class Normalise(nn.Module):
+    """(x - mean) / std, with one mean and one std per channel, taken from the training images."""
+
+    def __init__(self, training_images: torch.Tensor) -> None:
+        """training_images: [n, channels, height, width]."""
+        super().__init__()
+        std, mean = torch.std_mean(training_images.double(), dim=(0, 2, 3), keepdim=True)
+        self.register_buffer("mean", mean.float())
+        self.register_buffer("std", std.float())
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return (images - self.mean) / self.std
+
+
+class Servable(nn.Module):
+    """What clients call: plain pixel values 0..1 [batch, 3, 32, 32] to probabilities [batch, classes]."""
+
+    def __init__(self, normalise: Normalise, network: ConvNet) -> None:
+        super().__init__()
+        self.normalise = normalise
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.softmax(self.network(self.normalise(images)), dim=1)

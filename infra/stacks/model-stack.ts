@@ -1,0 +1,50 @@
+import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import { BlockPublicAccess, Bucket, BucketEncryption, type CfnBucket } from 'aws-cdk-lib/aws-s3';
+import type { Construct } from 'constructs';
+
+/** What outlives every deployment of code: the models and the data they are trained on. */
+export class ModelStack extends Stack {
+  /** Models in Triton's layout under `models/`. */
+  readonly repository: Bucket;
+  /** Uploads for training under `datasets/<model>/<class>/<file>`. */
+  readonly datasets: Bucket;
+
+  constructor(scope: Construct, id: string, props?: StackProps) {
+    super(scope, id, props);
+    const accessLogs = new Bucket(this, 'AccessLogs', {
+      ...PRIVATE,
+      versioned: false,
+      lifecycleRules: [{ expiration: Duration.days(90) }],
+    });
+    this.repository = new Bucket(this, 'Repository', {
+      ...PRIVATE,
+      serverAccessLogsBucket: accessLogs,
+      serverAccessLogsPrefix: 'repository/',
+    });
+    this.datasets = new Bucket(this, 'Datasets', {
+      ...PRIVATE,
+      serverAccessLogsBucket: accessLogs,
+      serverAccessLogsPrefix: 'datasets/',
+    });
+    sendEvents(this.datasets);
+  }
+}
+
+const PRIVATE = {
+  versioned: true,
+  encryption: BucketEncryption.S3_MANAGED,
+  blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+  enforceSSL: true,
+  removalPolicy: RemovalPolicy.RETAIN,
+  lifecycleRules: [
+    { abortIncompleteMultipartUploadAfter: Duration.days(7), noncurrentVersionExpiration: Duration.days(90) },
+  ],
+};
+
+/** By the native property: CDK's `eventBridgeEnabled` would add a custom resource with rights on every bucket. */
+function sendEvents(bucket: Bucket): void {
+  (bucket.node.defaultChild as CfnBucket).addPropertyOverride(
+    'NotificationConfiguration.EventBridgeConfiguration.EventBridgeEnabled',
+    true,
+  );
+}

@@ -1,0 +1,188 @@
+"""Makes the models that the tests serve: `make_identity_models.py OUTPUT_DIR`.
+
+OUTPUT_DIR becomes a model repository, a folder `<name>/1/model.onnx` per model, all of them a few
+kilobytes (slow_matmul: 2 MB) and without config.pbtxt:
+
+identity_<datatype>  OUTPUT0 = INPUT0 [-1, -1], one per Open Inference Protocol datatype that
+                     ONNX Runtime knows
+add_sub              OUTPUT0 = INPUT0 + INPUT1, OUTPUT1 = INPUT0 - INPUT1, all INT32 [-1, 16]
+slow_matmul          OUTPUT0 = INPUT0 FP32 [1, 512], through many matrix products: about 100 ms on one core
+
+and three that a server has to survive:
+
+endless_loop         INPUT0 FP32 [1]; a Loop of 2^63 - 1 rounds whose condition stays true
+expand_bomb          INPUT0 FP32 [1] expanded to the shape that SHAPE, INT64 [2], names
+corrupt              a model.onnx that is no ONNX file
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+OPSET = 17
+IR_VERSION = 8
+DATATYPES = {
+    "BOOL": TensorProto.BOOL,
+    "UINT8": TensorProto.UINT8,
+    "UINT16": TensorProto.UINT16,
+    "UINT32": TensorProto.UINT32,
+    "UINT64": TensorProto.UINT64,
+    "INT8": TensorProto.INT8,
+    "INT16": TensorProto.INT16,
+    "INT32": TensorProto.INT32,
+    "INT64": TensorProto.INT64,
+    "FP16": TensorProto.FLOAT16,
+    "FP32": TensorProto.FLOAT,
+    "FP64": TensorProto.DOUBLE,
+    "BYTES": TensorProto.STRING,
+}
+SLOW_WIDTH = 512
+SLOW_STEPS = 64
+INT64_MAX = 2**63 - 1
+
+
+def make_identity(elem_type: int) -> onnx.ModelProto:
+    """OUTPUT0 = INPUT0, both [rows, columns] of the given element type."""
+    return _model(
+        [helper.make_node("Identity", ["INPUT0"], ["OUTPUT0"])],
+        inputs=[_value("INPUT0", elem_type, ["rows", "columns"])],
+        outputs=[_value("OUTPUT0", elem_type, ["rows", "columns"])],
+    )
+
+
+def make_add_sub() -> onnx.ModelProto:
+    """Triton's well-known example: the sum and the difference of two INT32 [batch, 16]."""
+    names = ["INPUT0", "INPUT1", "OUTPUT0", "OUTPUT1"]
+    values = [_value(name, TensorProto.INT32, ["batch", 16]) for name in names]
+    return _model(
+        [
+            helper.make_node("Add", ["INPUT0", "INPUT1"], ["OUTPUT0"]),
+            helper.make_node("Sub", ["INPUT0", "INPUT1"], ["OUTPUT1"]),
+        ],
+        inputs=values[:2],
+        outputs=values[2:],
+    )
+
+
+def make_endless_loop() -> onnx.ModelProto:
+    """x = -x, 2^63 - 1 times: no run ends, and no thread of the runtime can be stopped meanwhile."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["condition_in"], ["condition_out"]),
+            helper.make_node("Neg", ["x_in"], ["x_out"]),
+        ],
+        "body",
+        [
+            _value("round", TensorProto.INT64, []),
+            _value("condition_in", TensorProto.BOOL, []),
+            _value("x_in", TensorProto.FLOAT, [1]),
+        ],
+        [
+            _value("condition_out", TensorProto.BOOL, []),
+            _value("x_out", TensorProto.FLOAT, [1]),
+        ],
+    )
+    return _model(
+        [helper.make_node("Loop", ["rounds", "forever", "INPUT0"], ["OUTPUT0"], body=body)],
+        inputs=[_value("INPUT0", TensorProto.FLOAT, [1])],
+        outputs=[_value("OUTPUT0", TensorProto.FLOAT, [1])],
+        weights=[
+            numpy_helper.from_array(np.array(INT64_MAX, dtype=np.int64), "rounds"),
+            numpy_helper.from_array(np.array(True), "forever"),
+        ],
+    )
+
+
+def make_expand_bomb() -> onnx.ModelProto:
+    """A request of 20 bytes that asks for an output of any size: SHAPE [1000000, 1000000] is 4 TB."""
+    return _model(
+        [helper.make_node("Expand", ["INPUT0", "SHAPE"], ["OUTPUT0"])],
+        inputs=[
+            _value("INPUT0", TensorProto.FLOAT, [1]),
+            _value("SHAPE", TensorProto.INT64, [2]),
+        ],
+        outputs=[_value("OUTPUT0", TensorProto.FLOAT, ["rows", "columns"])],
+    )
+
+
+def make_slow_matmul() -> onnx.ModelProto:
+    """OUTPUT0 = INPUT0, the slow way: 1 * R^SLOW_STEPS * diag(INPUT0), with R its own inverse.
+
+    R is a Householder reflection, I - 2vv' with |v| = 1: orthogonal, so nothing grows or vanishes,
+    and an even power of it is the identity, so the answer is known.
+    """
+    v = np.random.default_rng(0).standard_normal(SLOW_WIDTH)
+    v /= np.linalg.norm(v)
+    identity = np.eye(SLOW_WIDTH)
+    weights = {
+        "identity": identity,
+        "reflection": identity - 2 * np.outer(v, v),
+        "ones": np.ones((1, SLOW_WIDTH)),
+    }
+    return _model(
+        [
+            helper.make_node("Mul", ["identity", "INPUT0"], ["x0"]),
+            *(
+                helper.make_node("MatMul", ["reflection", f"x{i}"], [f"x{i + 1}"])
+                for i in range(SLOW_STEPS)
+            ),
+            helper.make_node("MatMul", ["ones", f"x{SLOW_STEPS}"], ["OUTPUT0"]),
+        ],
+        inputs=[_value("INPUT0", TensorProto.FLOAT, [1, SLOW_WIDTH])],
+        outputs=[_value("OUTPUT0", TensorProto.FLOAT, [1, SLOW_WIDTH])],
+        weights=[
+            numpy_helper.from_array(matrix.astype(np.float32), name)
+            for name, matrix in weights.items()
+        ],
+    )
+
+
+def main(output: Path) -> None:
+    """Writes every model below `output`, which is made if it is missing."""
+    for datatype, elem_type in DATATYPES.items():
+        _write(output, f"identity_{datatype.lower()}", make_identity(elem_type))
+    _write(output, "add_sub", make_add_sub())
+    _write(output, "slow_matmul", make_slow_matmul())
+    _write(output, "endless_loop", make_endless_loop())
+    _write(output, "expand_bomb", make_expand_bomb())
+    _file(output, "corrupt").write_bytes(b"\x00this is no ONNX file\xff" * 8)
+
+
+def _value(name: str, elem_type: int, shape: list[int | str]) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, elem_type, shape)
+
+
+def _model(
+    nodes: list[onnx.NodeProto],
+    inputs: list[onnx.ValueInfoProto],
+    outputs: list[onnx.ValueInfoProto],
+    weights: list[onnx.TensorProto] | None = None,
+) -> onnx.ModelProto:
+    graph = helper.make_graph(nodes, "graph", inputs, outputs, initializer=weights)
+    model = helper.make_model(
+        graph,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSION,
+        producer_name="serverless-onnx tests",
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def _write(output: Path, name: str, model: onnx.ModelProto) -> None:
+    onnx.save(model, _file(output, name))
+
+
+def _file(output: Path, name: str) -> Path:
+    path = output / name / "1" / "model.onnx"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit("usage: make_identity_models.py OUTPUT_DIR")
+    main(Path(sys.argv[1]))

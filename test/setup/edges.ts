@@ -1,0 +1,113 @@
+// The ways into the service. Every behaviour test runs through each of them.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { request as httpRequest } from 'node:http';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { composeLocalService } from '../../functions/serve/compose.ts';
+import { readLocalSettings } from '../../functions/serve/env.ts';
+
+export type Reply = { status: number; headers: Headers; text: string };
+export type Call = { method?: string; headers?: Record<string, string>; body?: string | Uint8Array };
+export type LogLine = { [field: string]: unknown };
+
+export type Client = {
+  call(path: string, call?: Call): Promise<Reply>;
+  /** What the service has logged so far. */
+  readonly logged: LogLine[];
+  close(): Promise<void>;
+};
+
+type Environment = { [name: string]: string };
+
+export type Edge = { name: string; open(environment: Environment): Promise<Client> };
+
+const inProcess: Edge = {
+  name: 'in-process',
+  async open(environment) {
+    const logged: LogLine[] = [];
+    const add = (fields: object, msg: string): void => void logged.push({ ...fields, msg });
+    const log = { info: add, warn: add, error: add };
+    const { app, engine, service } = composeLocalService(readLocalSettings(environment), log);
+    await service.start();
+    return {
+      logged,
+      async call(path, { method, headers, body } = {}) {
+        const init = { method: method ?? (body === undefined ? 'GET' : 'POST'), headers: headers ?? {} };
+        const url = new URL(path, 'http://127.0.0.1');
+        const response = await app.fetch(
+          new Request(url, body === undefined ? init : { ...init, body: body as Uint8Array<ArrayBuffer> | string }),
+        );
+        return { status: response.status, headers: response.headers, text: await response.text() };
+      },
+      close: () => engine.close(),
+    };
+  },
+};
+
+export type ServerProcess = Client & { readonly url: string; readonly process: ChildProcess };
+
+/** `npm start` in a process of its own, on a free port. */
+export async function startServer(environment: Environment): Promise<ServerProcess> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, '../../functions/serve/local.ts')], {
+    env: { PATH: process.env.PATH, PORT: '0', ...environment },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const logged: LogLine[] = [];
+  const url = await new Promise<string>((resolve, reject) => {
+    createInterface(child.stdout).on('line', (text) => {
+      const line = JSON.parse(text) as LogLine;
+      logged.push(line);
+      if (line.msg === 'serving') resolve(line.url as string);
+    });
+    child.once('exit', (code) => reject(new Error(`the server ended with code ${code} before it served`)));
+  });
+  return {
+    url,
+    process: child,
+    logged,
+    call: (path, call) => rawCall(url, path, call),
+    async close() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      child.kill('SIGTERM');
+      await once(child, 'exit');
+    },
+  };
+}
+
+/** Sends the path as it is: `fetch` would resolve `..` before it is sent. */
+export async function rawCall(url: string, path: string, { method, headers, body }: Call = {}): Promise<Reply> {
+  const { hostname, port } = new URL(url);
+  return new Promise((resolve, reject) => {
+    const request = httpRequest({
+      host: hostname,
+      port,
+      path,
+      method: method ?? (body === undefined ? 'GET' : 'POST'),
+      headers: headers ?? {},
+      agent: false,
+    });
+    request.on('response', async (response) => {
+      const chunks: Buffer[] = [];
+      try {
+        for await (const chunk of response) chunks.push(chunk as Buffer);
+      } catch (error) {
+        reject(error as Error);
+        return;
+      }
+      const pairs = Object.entries(response.headers).map(([name, value]): [string, string] => [name, String(value)]);
+      resolve({
+        status: response.statusCode ?? 0,
+        headers: new Headers(pairs),
+        text: Buffer.concat(chunks).toString(),
+      });
+    });
+    request.on('error', reject);
+    request.end(body);
+  });
+}
+
+const overHttp: Edge = { name: 'HTTP', open: startServer };
+
+export const EDGES: readonly Edge[] = [inProcess, overHttp];

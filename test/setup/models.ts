@@ -1,0 +1,25 @@
+// Before all tests: the Python environment, and the small models that the tests serve.
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { TestProject } from 'vitest/node';
+import { ensureVenv } from '../../functions/cli/venv.ts';
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** The folder of the models that test/models/make_identity_models.py makes. */
+    repository: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => void> {
+  const python = await ensureVenv();
+  const repository = mkdtempSync(join(tmpdir(), 'serverless-onnx-models-'));
+  execFileSync(python, [join(import.meta.dirname, '../models/make_identity_models.py'), repository], {
+    stdio: 'inherit',
+  });
+  project.provide('repository', repository);
+  return () => rmSync(repository, { recursive: true, force: true });
+}
