@@ -4,8 +4,8 @@ export type LocalSettings = {
   readonly host: string;
   readonly port: number;
   readonly serverName: string;
-  readonly maxBodyBytes: number;
   readonly apiToken: string | undefined;
+  readonly maxBodyBytes: number;
   readonly requestTimeoutMs: number;
   readonly loadTimeoutMs: number;
   readonly maxQueue: number;
@@ -55,8 +55,8 @@ export function readLocalSettings(env: Environment): LocalSettings {
     host,
     port: integer('PORT', 8080, 0, 65_535),
     serverName: text('SERVER_NAME', 'serverless-onnx'),
-    maxBodyBytes: integer('MAX_BODY_BYTES', 64 * 1024 ** 2, 1, 1024 ** 3),
     apiToken,
+    maxBodyBytes: integer('MAX_BODY_BYTES', 64 * 1024 ** 2, 1, 1024 ** 3),
     requestTimeoutMs: integer('REQUEST_TIMEOUT_MS', 30_000, 1, 3_600_000),
     loadTimeoutMs: integer('LOAD_TIMEOUT_MS', 120_000, 1, 3_600_000),
     maxQueue: integer('MAX_QUEUE_SIZE', 100, 1, 100_000),
