@@ -46,8 +46,7 @@ export class OrtSession {
 
   /** @throws InvalidRequest when the model itself refuses these inputs, for example two that do not fit together */
   async run(inputs: readonly Tensor[], outputNames: readonly string[]): Promise<Tensor[]> {
-    const feeds: Record<string, ort.Tensor> = {};
-    for (const tensor of inputs) feeds[tensor.name] = toOrt(tensor);
+    const feeds = Object.fromEntries(inputs.map((tensor) => [tensor.name, toOrt(tensor)]));
     let results: ort.InferenceSession.ReturnType;
     try {
       results = await this.#session.run(feeds, outputNames);
@@ -78,7 +77,14 @@ function toDatatype(name: string, ortName: string): Datatype {
   return datatype;
 }
 
-function toOrt({ datatype, shape, data }: Tensor): ort.Tensor {
+function toOrt({ name, datatype, shape, data }: Tensor): ort.Tensor {
+  if (datatype === 'BYTES') {
+    // Strings go to the native part as C strings: it would cut them off at a NUL and say nothing.
+    const index = (data as readonly string[]).findIndex((text) => text.includes('\0'));
+    if (index >= 0) {
+      throw new InvalidRequest(`element ${index} of input '${name}' holds the character NUL; expected text without it`);
+    }
+  }
   // The constructor's overloads tie each type name to its array; our table ties them the same way.
   const tensor = new ort.Tensor(DATATYPES[datatype].ort as 'float32', data as Float32Array, shape);
   if (data instanceof Float16Array) {

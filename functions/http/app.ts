@@ -3,8 +3,9 @@ import { type Context, Hono } from 'hono';
 import type { Log } from '../inference/ports.ts';
 import type { InferenceService } from '../inference/service.ts';
 import { MethodNotAllowed, NotFound, ProtocolError } from '../protocol/errors.ts';
-import { decodeInferRequest, encodeInferResponse } from '../protocol/infer-json.ts';
-import { readBody } from './body.ts';
+import { decodeInferRequest } from '../protocol/infer-request.ts';
+import { type EncodedResponse, encodeInferResponse } from '../protocol/infer-response.ts';
+import { headerLength, readBody } from './body.ts';
 import { type AccessRules, checkAccess } from './guard.ts';
 import { traceId } from './trace.ts';
 
@@ -26,6 +27,9 @@ type RequestLine = {
   bytes_in: number;
   bytes_out: number;
 };
+
+const HEADER_LENGTH = 'Inference-Header-Content-Length';
+const JSON_TYPE = { 'Content-Type': 'application/json' };
 
 type Env = { Variables: { line: RequestLine } };
 type Handler = (context: Context<Env>, model: string, version: string | undefined) => Promise<Response> | Response;
@@ -90,16 +94,17 @@ export function createApp({ service, log, access, maxBodyBytes, metrics }: AppPa
     const body = await readBody(context.req.raw, maxBodyBytes);
     const line = context.get('line');
     line.bytes_in = body.length;
-    const response = await service.infer(decodeInferRequest(body), name, version);
+    const request = decodeInferRequest(body, headerLength(context.req.header(HEADER_LENGTH), body.length));
+    const response = await service.infer(request, name, version);
     line.version = response.modelVersion;
-    return send(context, 200, 'application/json', encodeInferResponse(response));
+    return sendInference(context, encodeInferResponse(response, request));
   });
   route('GET', ofModel(''), async (context, name, version) =>
     json(context, await service.modelMetadata(name, version)),
   );
   route('GET', ['/metrics'], async (context) => {
     const { contentType, text } = await metrics();
-    return send(context, 200, contentType, text);
+    return send(context, 200, { 'Content-Type': contentType }, text);
   });
 
   app.notFound(() => {
@@ -116,18 +121,32 @@ export function createApp({ service, log, access, maxBodyBytes, metrics }: AppPa
   return app;
 }
 
+function sendInference(context: Context<Env>, { headerLength, parts }: EncodedResponse): Response {
+  const length = parts.reduce((total, part) => total + part.length, 0);
+  context.get('line').bytes_out = length;
+  const [json] = parts;
+  if (headerLength === undefined) return context.body(json as Uint8Array<ArrayBuffer>, 200, JSON_TYPE);
+  return context.body(ReadableStream.from(parts), 200, {
+    'Content-Type': 'application/octet-stream',
+    'Content-Length': String(length),
+    [HEADER_LENGTH]: String(headerLength),
+  });
+}
+
 function json(context: Context<Env>, body: object): Response {
-  return send(context, 200, 'application/json', JSON.stringify(body));
+  return send(context, 200, JSON_TYPE, JSON.stringify(body));
 }
 
 function fail(context: Context<Env>, status: ProtocolError['status'], error: string, retryAfter?: number): Response {
   if (retryAfter !== undefined) context.header('Retry-After', String(retryAfter));
   // The rest of a body that is refused is not worth reading.
   if (status === 413) context.header('Connection', 'close');
-  return send(context, status, 'application/json', JSON.stringify({ error }));
+  return send(context, status, JSON_TYPE, JSON.stringify({ error }));
 }
 
-function send(context: Context<Env>, status: 200 | ProtocolError['status'], type: string, body: string): Response {
+type ContentType = { readonly 'Content-Type': string };
+
+function send(context: Context<Env>, status: 200 | ProtocolError['status'], type: ContentType, body: string): Response {
   context.get('line').bytes_out = Buffer.byteLength(body);
-  return context.body(body, status, { 'Content-Type': type });
+  return context.body(body, status, type);
 }

@@ -1,4 +1,5 @@
 import { InvalidRequest, TooLarge } from '../protocol/errors.ts';
+import { quote } from '../protocol/names.ts';
 
 /**
  * The request's body, of at most `limit` bytes. A length announced above the limit is refused before a byte is read; a
@@ -40,4 +41,19 @@ async function readUnannounced(request: Request, limit: number): Promise<Uint8Ar
 
 function tooLarge(got: string, limit: number): TooLarge {
   return new TooLarge(`the request body is too large: got ${got}; expected at most ${limit} bytes (MAX_BODY_BYTES)`);
+}
+
+/**
+ * How many bytes of the body are JSON, from the header of the binary tensor data extension.
+ * @throws InvalidRequest for anything but an integer from 1 to the body's length
+ */
+export function headerLength(header: string | undefined, bodyLength: number): number | undefined {
+  if (header === undefined) return undefined;
+  const length = /^[0-9]{1,10}$/.test(header) ? Number(header) : Number.NaN;
+  if (!(length >= 1 && length <= bodyLength)) {
+    throw new InvalidRequest(
+      `Inference-Header-Content-Length is ${quote(header)}; expected the bytes of JSON, from 1 to the body's ${bodyLength}`,
+    );
+  }
+  return length;
 }

@@ -165,6 +165,11 @@ describe.each(EDGES)('bad input through $name', (edge) => {
     }
   });
 
+  test('text with NUL, which ONNX Runtime for Node would cut off there', async () => {
+    const reply = await infer(client, 'identity_bytes', identityInput('BYTES', [1, 2], ['fine', 'a\0b']));
+    expectError(reply, 400, /element 1 of input 'INPUT0' holds the character NUL/);
+  });
+
   test('integers outside 64 bits', async () => {
     for (const [datatype, number] of [
       ['INT64', '9223372036854775808'],

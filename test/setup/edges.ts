@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { composeLocalService } from '../../functions/serve/compose.ts';
 import { readLocalSettings } from '../../functions/serve/env.ts';
 
-export type Reply = { status: number; headers: Headers; text: string };
+export type Reply = { status: number; headers: Headers; text: string; bytes: Buffer };
 export type Call = { method?: string; headers?: Record<string, string>; body?: string | Uint8Array };
 export type LogLine = { [field: string]: unknown };
 
@@ -18,6 +18,13 @@ export type Client = {
   readonly logged: LogLine[];
   close(): Promise<void>;
 };
+
+const reply = (status: number, headers: Headers, bytes: Buffer): Reply => ({
+  status,
+  headers,
+  bytes,
+  text: bytes.toString(),
+});
 
 type Environment = { [name: string]: string };
 
@@ -39,7 +46,7 @@ const inProcess: Edge = {
         const response = await app.fetch(
           new Request(url, body === undefined ? init : { ...init, body: body as Uint8Array<ArrayBuffer> | string }),
         );
-        return { status: response.status, headers: response.headers, text: await response.text() };
+        return reply(response.status, response.headers, Buffer.from(await response.arrayBuffer()));
       },
       close: () => engine.close(),
     };
@@ -97,11 +104,7 @@ export async function rawCall(url: string, path: string, { method, headers, body
         return;
       }
       const pairs = Object.entries(response.headers).map(([name, value]): [string, string] => [name, String(value)]);
-      resolve({
-        status: response.statusCode ?? 0,
-        headers: new Headers(pairs),
-        text: Buffer.concat(chunks).toString(),
-      });
+      resolve(reply(response.statusCode ?? 0, new Headers(pairs), Buffer.concat(chunks)));
     });
     request.on('error', reject);
     request.end(body);
