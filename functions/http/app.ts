@@ -6,6 +6,7 @@ import { MethodNotAllowed, NotFound, ProtocolError } from '../protocol/errors.ts
 import { decodeInferRequest } from '../protocol/infer-request.ts';
 import { type EncodedResponse, encodeInferResponse } from '../protocol/infer-response.ts';
 import { headerLength, readBody } from './body.ts';
+import { chooseEncoding, decodeBody, ENCODINGS, encodeBody, UnsupportedEncoding } from './compression.ts';
 import { type AccessRules, checkAccess } from './guard.ts';
 import { traceId } from './trace.ts';
 
@@ -91,9 +92,10 @@ export function createApp({ service, log, access, maxBodyBytes, metrics }: AppPa
     return json(context, { name, ready: true });
   });
   route('POST', ofModel('/infer'), async (context, name, version) => {
-    const body = await readBody(context.req.raw, maxBodyBytes);
+    const received = await readBody(context.req.raw, maxBodyBytes);
     const line = context.get('line');
-    line.bytes_in = body.length;
+    line.bytes_in = received.length;
+    const body = await decodeBody(received, context.req.header('Content-Encoding'), maxBodyBytes);
     const request = decodeInferRequest(body, headerLength(context.req.header(HEADER_LENGTH), body.length));
     const response = await service.infer(request, name, version);
     line.version = response.modelVersion;
@@ -112,6 +114,7 @@ export function createApp({ service, log, access, maxBodyBytes, metrics }: AppPa
   });
 
   app.onError((error, context) => {
+    if (error instanceof UnsupportedEncoding) context.header('Accept-Encoding', ENCODINGS);
     if (error instanceof ProtocolError) return fail(context, error.status, error.message, error.retryAfter);
     const { id } = context.get('line');
     log.error({ id, err: error }, 'unexpected error');
@@ -121,16 +124,20 @@ export function createApp({ service, log, access, maxBodyBytes, metrics }: AppPa
   return app;
 }
 
-function sendInference(context: Context<Env>, { headerLength, parts }: EncodedResponse): Response {
+/** Only this response may be compressed: tritonclient's aio client accepts gzip always, and decodes it only here. */
+async function sendInference(context: Context<Env>, { headerLength, parts }: EncodedResponse): Promise<Response> {
   const length = parts.reduce((total, part) => total + part.length, 0);
-  context.get('line').bytes_out = length;
+  const headers: Record<string, string> =
+    headerLength === undefined
+      ? JSON_TYPE
+      : { 'Content-Type': 'application/octet-stream', [HEADER_LENGTH]: String(headerLength) };
+  const encoding = chooseEncoding(context.req.header('Accept-Encoding'), length);
+  const body = encoding === undefined ? undefined : await encodeBody(parts, encoding);
+  context.get('line').bytes_out = body?.length ?? length;
+  if (body !== undefined) return context.body(body, 200, { ...headers, 'Content-Encoding': encoding as string });
   const [json] = parts;
-  if (headerLength === undefined) return context.body(json as Uint8Array<ArrayBuffer>, 200, JSON_TYPE);
-  return context.body(ReadableStream.from(parts), 200, {
-    'Content-Type': 'application/octet-stream',
-    'Content-Length': String(length),
-    [HEADER_LENGTH]: String(headerLength),
-  });
+  if (parts.length === 1) return context.body(json as Uint8Array<ArrayBuffer>, 200, headers);
+  return context.body(ReadableStream.from(parts), 200, { ...headers, 'Content-Length': String(length) });
 }
 
 function json(context: Context<Env>, body: object): Response {

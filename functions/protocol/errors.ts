@@ -4,7 +4,7 @@
  * reaches the client as a blank 500.
  */
 export abstract class ProtocolError extends Error {
-  abstract readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 500 | 503 | 504;
+  abstract readonly status: 400 | 401 | 403 | 404 | 405 | 413 | 500 | 501 | 503 | 504;
   /** The word under which metrics count it. */
   abstract readonly reason: string;
   /** Seconds after which the same call may succeed, for the Retry-After header. */
@@ -47,6 +47,12 @@ export class MethodNotAllowed extends ProtocolError {
 export class TooLarge extends ProtocolError {
   override readonly status = 413;
   override readonly reason = 'TOO_LARGE';
+}
+
+/** A well-formed request for something that this server does not do. */
+export class Unsupported extends ProtocolError {
+  override readonly status = 501;
+  override readonly reason = 'UNSUPPORTED';
 }
 
 /** The model's process failed at a valid request. */
