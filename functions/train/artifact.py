@@ -15,6 +15,7 @@ from export import INPUT_NAME, OUTPUT_NAME
 from failure import TrainingFailed
 
 MAX_BATCH_SIZE = 256
+REQUEST_DECIMALS = 4
 
 
 def config_pbtxt(name: str, image_shape: tuple[int, ...], classes: int) -> str:
@@ -64,17 +65,20 @@ def grey_png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def rounded(image: np.ndarray) -> np.ndarray:
+    """The values that infer_request_json writes for an image, as the server reads them: float32."""
+    return np.round(image.astype(np.float64), REQUEST_DECIMALS).astype(np.float32)
+
+
 def infer_request_json(image: np.ndarray) -> str:
     """An Open Inference Protocol V2 request for one image (float [channels, height, width], 0..1).
 
-    Three decimals, which is finer than the 256 levels of a picture; a row of pixels on a line.
+    Four decimals, which is finer than the 256 levels of a picture; a row of pixels on a line.
     """
     shape = json.dumps([1, *image.shape], separators=(",", ":"))
-    rows = (",".join(f"{value:.3g}" for value in row) for row in np.round(image, 3).reshape(-1, image.shape[-1]))
-    data = ",\n".join(rows)
-    return (
-        f'{{"inputs":[{{"name":"{INPUT_NAME}","shape":{shape},"datatype":"FP32","data":[\n{data}\n]}}]}}\n'
-    )
+    values = np.round(image.astype(np.float64), REQUEST_DECIMALS).reshape(-1, image.shape[-1])
+    data = ",\n".join(",".join(f"{value:g}" for value in row) for row in values)
+    return f'{{"inputs":[{{"name":"{INPUT_NAME}","shape":{shape},"datatype":"FP32","data":[\n{data}\n]}}]}}\n'
 
 
 def check_same_model(output: Path, classes: tuple[str, ...]) -> None:

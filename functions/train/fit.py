@@ -1,4 +1,9 @@
-"""Training: cross-entropy, minimised by stochastic gradient descent with momentum."""
+"""Training: cross-entropy, minimised by stochastic gradient descent with momentum.
+
+The learning rate falls to 0 along a half cosine (I. Loshchilov, F. Hutter, "SGDR", ICLR 2017), and
+every batch is shifted by up to MAX_SHIFT pixels. Both were chosen by 4-fold cross-validation within
+the training part: 96.9 % with neither, 97.9 % with the falling rate, 99.0 % with both.
+"""
 
 import math
 import sys
@@ -11,6 +16,8 @@ from data import Part
 from failure import TrainingFailed
 from model import ConvNet, Normalise
 from options import Options
+
+MAX_SHIFT = 2
 
 
 def fit(training: Part, classes: int, options: Options) -> tuple[Normalise, ConvNet, list[float]]:
@@ -36,6 +43,7 @@ def fit(training: Part, classes: int, options: Options) -> tuple[Normalise, Conv
         weight_decay=options.weight_decay,
     )
     batches = math.ceil(len(training) / options.batch_size)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, options.epochs * batches)
     losses: list[float] = []
     # On a terminal a bar; in a log, where a bar would be a page of fragments, a line per epoch.
     terminal = sys.stderr.isatty()
@@ -44,9 +52,10 @@ def fit(training: Part, classes: int, options: Options) -> tuple[Normalise, Conv
             total = 0.0
             for batch in torch.randperm(len(training)).split(options.batch_size):
                 optimiser.zero_grad()
-                loss = loss_of(network(images[batch]), labels[batch])
+                loss = loss_of(network(shifted(images[batch])), labels[batch])
                 loss.backward()
                 optimiser.step()
+                schedule.step()
                 total += loss.item() * len(batch)
                 bar.update()
             mean_loss = total / len(training)
@@ -60,3 +69,15 @@ def fit(training: Part, classes: int, options: Options) -> tuple[Normalise, Conv
             if not terminal:
                 print(f"epoch {epoch}/{options.epochs} loss={mean_loss:.4f}", flush=True)
     return normalise, network.eval(), losses
+
+
+def shifted(images: torch.Tensor) -> torch.Tensor:
+    """Moves images [n, channels, height, width] by one random offset, -MAX_SHIFT to MAX_SHIFT each way.
+
+    The border pixels go on into the gap. One offset for all, as a batch is small and is drawn anew
+    in every epoch.
+    """
+    height, width = images.shape[2:]
+    padded = nn.functional.pad(images, (MAX_SHIFT,) * 4, mode="replicate")
+    top, left = torch.randint(0, 2 * MAX_SHIFT + 1, (2,)).tolist()
+    return padded[:, :, top : top + height, left : left + width]

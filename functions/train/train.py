@@ -5,16 +5,14 @@ Repository, 1998, licence CC BY 4.0), the 1,797 scans that scikit-learn ships; s
 """
 
 import hashlib
+import signal
 import sys
 from dataclasses import asdict
-from typing import Any
 
 from options import Options, parse
 
 DESCRIPTION = "Handwritten digits: pixels 0..1 (0 paper, 1 ink) to the probability of each digit."
 PARITY_SAMPLES = 64
-SAMPLES = {"zero": 0, "two": 2, "three": 3, "five": 5, "seven": 7}
-REQUEST_DIGIT = 7
 
 
 def main(arguments: list[str]) -> int:
@@ -39,12 +37,12 @@ def main(arguments: list[str]) -> int:
 
 def train(options: Options) -> None:
     """Trains, exports, checks and publishes one version; raises TrainingFailed or OSError."""
-    import numpy as np
     import torch
 
     import artifact
     import data
     import export
+    import samples
     import score
     from failure import TrainingFailed
     from fit import fit
@@ -71,3 +69,60 @@ def train(options: Options) -> None:
             f"the accuracy on the held-out digits is {figures['accuracy']:.4f} ({figures['correct']} of "
             f"{figures['samples']}), expected at least {options.min_accuracy:g}"
         )
+
+    print(f"held-out accuracy {figures['accuracy']:.4f}, 95 % interval {low:.4f} to {high:.4f}", flush=True)
+    metrics = {
+        "model": options.output.name,
+        "version": options.version,
+        **figures,
+        "loss_per_epoch": [round(loss, 6) for loss in losses],
+        "hyper_parameters": {
+            name: value
+            for name, value in asdict(options).items()
+            if name not in ("output", "version", "min_accuracy")
+        },
+        "min_accuracy": options.min_accuracy,
+        "largest_difference_torch_onnx": float(f"{difference:.2g}"),
+        "data": {
+            **data.SOURCE,
+            "training_samples": len(digits.training),
+            "held_out_samples": len(held_out),
+            "sha256": digits.sha256,
+        },
+        "versions": versions(),
+        "model_sha256": hashlib.sha256(model).hexdigest(),
+    }
+    folder = str(options.version)
+    files = {
+        "config.pbtxt": artifact.config_pbtxt(
+            options.output.name, held_out.images.shape[1:], len(data.CLASSES)
+        ),
+        "labels.txt": artifact.labels_txt(data.CLASSES),
+        **samples.pick(model, held_out),
+        f"{folder}/metrics.json": artifact.metrics_json(metrics),
+        f"{folder}/model.onnx": model,
+    }
+    contents = {path: file if isinstance(file, bytes) else file.encode() for path, file in files.items()}
+    artifact.publish(contents, options.output)
+    print(f"written: {options.output / folder / 'model.onnx'} ({len(model):,} bytes)")
+
+
+def versions() -> dict[str, str]:
+    """What the result depends on besides the options; no paths, hosts or times."""
+    from importlib.metadata import version
+
+    packages = ("numpy", "onnx", "onnxruntime", "scikit-learn", "torch")
+    return {"python": ".".join(map(str, sys.version_info[:3])), **{name: version(name) for name in packages}}
+
+
+def stop(_number: int, _frame: object) -> None:
+    """Ends the run as Ctrl+C does, once: a terminal and a parent process may both send the signal."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
+    sys.exit(main(sys.argv[1:]))

@@ -9,7 +9,7 @@ import { ensureVenv } from '../../functions/cli/venv.ts';
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** The folder of the models that test/models/make_identity_models.py makes. */
+    /** The folder of the models that test/models/make_models.py makes. */
     repository: string;
   }
 }
@@ -17,7 +17,7 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => void> {
   const python = await ensureVenv();
   const repository = mkdtempSync(join(tmpdir(), 'serverless-onnx-models-'));
-  execFileSync(python, [join(import.meta.dirname, '../models/make_identity_models.py'), repository], {
+  execFileSync(python, [join(import.meta.dirname, '../models/make_models.py'), repository], {
     stdio: 'inherit',
   });
   project.provide('repository', repository);

@@ -1,4 +1,4 @@
-"""Makes the models that the tests serve: `make_identity_models.py OUTPUT_DIR`.
+"""Makes the models that the tests serve: `make_models.py OUTPUT_DIR`.
 
 OUTPUT_DIR becomes a model repository, a folder `<name>/1/model.onnx` per model, all of them a few
 kilobytes (slow_matmul: 2 MB) and without config.pbtxt:
@@ -6,12 +6,13 @@ kilobytes (slow_matmul: 2 MB) and without config.pbtxt:
 identity_<datatype>  OUTPUT0 = INPUT0 [-1, -1], one per Open Inference Protocol datatype that
                      ONNX Runtime knows
 add_sub              OUTPUT0 = INPUT0 + INPUT1, OUTPUT1 = INPUT0 - INPUT1, all INT32 [-1, 16]
+scalar               OUTPUT0 = 2 * INPUT0, both FP32 of rank 0
 slow_matmul          OUTPUT0 = INPUT0 FP32 [1, 512], through many matrix products: about 100 ms on one core
 
 and three that a server has to survive:
 
 endless_loop         INPUT0 FP32 [1]; a Loop of 2^63 - 1 rounds whose condition stays true
-expand_bomb          INPUT0 FP32 [1] expanded to the shape that SHAPE, INT64 [2], names
+expand               INPUT0 FP32 [1] expanded to the shape that SHAPE, INT64 [2], names
 corrupt              a model.onnx that is no ONNX file
 """
 
@@ -23,7 +24,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
-IR_VERSION = 8
+IR_VERSION = 9
 DATATYPES = {
     "BOOL": TensorProto.BOOL,
     "UINT8": TensorProto.UINT8,
@@ -54,9 +55,9 @@ def make_identity(elem_type: int) -> onnx.ModelProto:
 
 
 def make_add_sub() -> onnx.ModelProto:
-    """Triton's well-known example: the sum and the difference of two INT32 [batch, 16]."""
+    """Triton's well-known example: the sum and the difference of two INT32 [rows, 16]."""
     names = ["INPUT0", "INPUT1", "OUTPUT0", "OUTPUT1"]
-    values = [_value(name, TensorProto.INT32, ["batch", 16]) for name in names]
+    values = [_value(name, TensorProto.INT32, ["rows", 16]) for name in names]
     return _model(
         [
             helper.make_node("Add", ["INPUT0", "INPUT1"], ["OUTPUT0"]),
@@ -64,6 +65,16 @@ def make_add_sub() -> onnx.ModelProto:
         ],
         inputs=values[:2],
         outputs=values[2:],
+    )
+
+
+def make_scalar() -> onnx.ModelProto:
+    """OUTPUT0 = 2 * INPUT0, both FP32 [] (one value, no dimension)."""
+    return _model(
+        [helper.make_node("Mul", ["INPUT0", "two"], ["OUTPUT0"])],
+        inputs=[_value("INPUT0", TensorProto.FLOAT, [])],
+        outputs=[_value("OUTPUT0", TensorProto.FLOAT, [])],
+        weights=[numpy_helper.from_array(np.array(2, dtype=np.float32), "two")],
     )
 
 
@@ -96,7 +107,7 @@ def make_endless_loop() -> onnx.ModelProto:
     )
 
 
-def make_expand_bomb() -> onnx.ModelProto:
+def make_expand() -> onnx.ModelProto:
     """A request of 20 bytes that asks for an output of any size: SHAPE [1000000, 1000000] is 4 TB."""
     return _model(
         [helper.make_node("Expand", ["INPUT0", "SHAPE"], ["OUTPUT0"])],
@@ -145,9 +156,10 @@ def main(output: Path) -> None:
     for datatype, elem_type in DATATYPES.items():
         _write(output, f"identity_{datatype.lower()}", make_identity(elem_type))
     _write(output, "add_sub", make_add_sub())
+    _write(output, "scalar", make_scalar())
     _write(output, "slow_matmul", make_slow_matmul())
     _write(output, "endless_loop", make_endless_loop())
-    _write(output, "expand_bomb", make_expand_bomb())
+    _write(output, "expand", make_expand())
     _file(output, "corrupt").write_bytes(b"\x00this is no ONNX file\xff" * 8)
 
 
@@ -184,5 +196,5 @@ def _file(output: Path, name: str) -> Path:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
-        sys.exit("usage: make_identity_models.py OUTPUT_DIR")
+        sys.exit("usage: make_models.py OUTPUT_DIR")
     main(Path(sys.argv[1]))

@@ -1,0 +1,153 @@
+"""The program as a person runs it."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+from conftest import REPOSITORY
+from PIL import Image
+
+PROGRAM = REPOSITORY / "functions" / "train" / "train.py"
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(PROGRAM), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("models") / "digits"
+    result = run("--output", output)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("\nepoch ") == 20
+    return output
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [
+        ("--epochs", "0", "an integer from 1 to 10000"),
+        ("--epochs", "1.5", "an integer from 1 to 10000"),
+        ("--batch-size", "65537", "an integer from 1 to 65536"),
+        ("--version", "-1", "an integer from 1 to 999999999"),
+        ("--version", "1000000000", "an integer from 1 to 999999999"),
+        ("--learning-rate", "0", "a number above 0, at most 10"),
+        ("--learning-rate", "nan", "a number above 0, at most 10"),
+        ("--momentum", "1", "a number from 0 to 0.999"),
+        ("--weight-decay", "inf", "a number from 0 to 1"),
+        ("--seed", "4294967296", "an integer from 0 to 4294967295"),
+        ("--min-accuracy", "97", "a number from 0 to 1"),
+        ("--output", "a..b", "a folder whose name is a model name"),
+    ],
+)
+def test_a_value_out_of_range(option: str, value: str, expected: str) -> None:
+    result = run(f"{option}={value}")
+    assert result.returncode == 2
+    assert result.stdout == ""
+    assert result.stderr.startswith(f"train.py: {option}: got '{value}', expected {expected}")
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_unknown_option() -> None:
+    result = run("--epoch", "3")
+    assert (result.returncode, result.stderr) == (
+        2,
+        "train.py: got '--epoch', expected options as --help lists them\n",
+    )
+
+
+def test_what_is_written(trained: Path) -> None:
+    files = tree(trained)
+    pictures = {f"samples/{name}.png" for name in ("zero", "two", "three", "five", "seven")}
+    rest = {"config.pbtxt", "labels.txt", "1/model.onnx", "1/metrics.json", "samples/request.json"}
+    assert set(files) == pictures | rest
+    assert files["labels.txt"].decode().split() == [str(digit) for digit in range(10)]
+    config = " ".join(files["config.pbtxt"].decode().split())
+    for setting in (
+        'name: "digits"',
+        'platform: "onnxruntime_onnx"',
+        "max_batch_size: 256",
+        'name: "image" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [ 3, 32, 32 ]',
+        'name: "probabilities" data_type: TYPE_FP32 dims: [ 10 ] label_filename: "labels.txt"',
+    ):
+        assert setting in config
+
+
+def test_metrics(trained: Path) -> None:
+    text = (trained / "1" / "metrics.json").read_text()
+    metrics = json.loads(text)
+    assert metrics["accuracy"] == pytest.approx(metrics["correct"] / metrics["samples"], abs=1e-6)
+    assert metrics["accuracy"] >= 0.97
+    low, high = metrics["accuracy_interval_95"]
+    assert low < metrics["accuracy"] < high
+    confusion = np.array(metrics["confusion_matrix"])
+    assert (confusion.trace(), confusion.sum()) == (metrics["correct"], metrics["samples"])
+    assert len(metrics["loss_per_epoch"]) == metrics["hyper_parameters"]["epochs"] == 20
+    assert metrics["data"]["licence"] == "CC BY 4.0"
+    model = (trained / "1" / "model.onnx").read_bytes()
+    assert metrics["model_sha256"] == hashlib.sha256(model).hexdigest()
+    assert str(trained) not in text
+
+
+def test_the_samples_are_recognised(trained: Path) -> None:
+    session = onnxruntime.InferenceSession(trained / "1" / "model.onnx")
+    for name, label in {"zero": 0, "two": 2, "three": 3, "five": 5, "seven": 7}.items():
+        picture = Image.open(trained / "samples" / f"{name}.png")
+        assert (picture.size, picture.mode) == ((32, 32), "L")
+        image = np.broadcast_to(np.asarray(picture, dtype=np.float32) / 255, (1, 3, 32, 32))
+        assert session.run(None, {"image": image})[0].argmax() == label
+    (tensor,) = json.loads((trained / "samples" / "request.json").read_text())["inputs"]
+    assert (tensor["name"], tensor["datatype"], tensor["shape"]) == ("image", "FP32", [1, 3, 32, 32])
+    assert all(value == round(value, 4) for value in tensor["data"])
+    image = np.array(tensor["data"], dtype=np.float32).reshape(tensor["shape"])
+    probabilities = session.run(None, {"image": image})[0][0]
+    assert probabilities.argmax() == 7 and probabilities[7] > 0.95
+
+
+def test_too_low_an_accuracy_leaves_the_output_as_it_was(trained: Path) -> None:
+    before = tree(trained)
+    result = run("--output", trained, "--epochs", 1, "--min-accuracy", 1)
+    assert result.returncode == 1
+    assert result.stderr.startswith("train.py: the accuracy on the held-out digits is 0.")
+    assert "expected at least 1; nothing was written" in result.stderr and result.stderr.count("\n") == 1
+    assert tree(trained) == before
+
+
+def test_too_low_an_accuracy_makes_no_output(tmp_path: Path) -> None:
+    assert run("--output", tmp_path / "new", "--epochs", 1, "--min-accuracy", 1).returncode == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_loss_that_is_no_number_fails(tmp_path: Path) -> None:
+    result = run("--output", tmp_path / "new", "--epochs", 2, "--learning-rate", 10)
+    assert result.returncode == 1 and result.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_another_models_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("cat\ndog\n")
+    result = run("--output", tmp_path, "--epochs", 1)
+    assert result.returncode == 1
+    assert "holds another model" in result.stderr
+    assert list(tree(tmp_path)) == ["labels.txt"]
+
+
+def test_a_second_version_leaves_the_first_and_the_settings(trained: Path) -> None:
+    config = trained / "config.pbtxt"
+    config.write_text(config.read_text() + "# a person's note\n")
+    before = tree(trained)
+    assert run("--output", trained, "--version", 2).returncode == 0
+    after = tree(trained)
+    assert {path: after[path] for path in before} == before
+    # The same options give the same network.
+    assert after["2/model.onnx"] == before["1/model.onnx"]
