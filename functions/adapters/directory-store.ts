@@ -1,11 +1,17 @@
-import { readdir, stat } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ModelStore } from '../inference/ports.ts';
+import type { ModelStore, StoredModel } from '../inference/ports.ts';
+import type { ModelConfig } from '../protocol/model-config.ts';
 import { isModelName, isVersion } from '../protocol/names.ts';
+import { parseModelConfig } from './model-config-text.ts';
 
+const CONFIG_FILE = 'config.pbtxt';
 const MODEL_FILE = 'model.onnx';
 
-/** A model repository in a folder: `<model>/<version>/model.onnx`. Names that the protocol does not allow are skipped. */
+/**
+ * A model repository in a folder: `<model>/config.pbtxt` and `<model>/<version>/model.onnx`. Names that the protocol does
+ * not allow are skipped.
+ */
 export class DirectoryStore implements ModelStore {
   readonly #root: string;
 
@@ -15,26 +21,42 @@ export class DirectoryStore implements ModelStore {
 
   async models(): Promise<readonly string[]> {
     const names = (await readdir(this.#root)).filter(isModelName).sort();
-    const versions = await Promise.all(names.map((name) => this.versions(name)));
+    const versions = await Promise.all(names.map((name) => this.#versionFolders(name)));
     return names.filter((_, i) => versions[i]?.length);
   }
 
-  async versions(model: string): Promise<readonly string[]> {
-    const names = await readdir(join(this.#root, model)).catch(nothingThere);
-    const candidates = names.filter(isVersion).sort((a, b) => Number(a) - Number(b));
+  async find(model: string): Promise<StoredModel> {
+    const folders = await this.#versionFolders(model);
+    if (folders.length === 0) return { config: {}, versions: [] };
+    const config = await this.#config(model);
+    const file = config.default_model_filename || MODEL_FILE;
     const files = await Promise.all(
-      candidates.map((version) => stat(join(this.#root, model, version, MODEL_FILE)).catch(nothingThere)),
+      folders.map((version) => stat(join(this.#root, model, version, file)).catch(nothingThere)),
     );
-    return candidates.filter((_, i) => !Array.isArray(files[i]) && files[i]?.isFile());
+    return { config, versions: folders.filter((_, i) => files[i]?.isFile()) };
   }
 
-  async fetch(model: string, version: string): Promise<string> {
-    return join(this.#root, model, version, MODEL_FILE);
+  async fetch(model: string, version: string, filename: string): Promise<string> {
+    return join(this.#root, model, version, filename);
+  }
+
+  readText(model: string, filename: string): Promise<string> {
+    return readFile(join(this.#root, model, filename), 'utf8');
+  }
+
+  async #versionFolders(model: string): Promise<string[]> {
+    const names = (await readdir(join(this.#root, model)).catch(nothingThere)) ?? [];
+    return names.filter(isVersion).sort((a, b) => Number(a) - Number(b));
+  }
+
+  async #config(model: string): Promise<ModelConfig> {
+    const text = await readFile(join(this.#root, model, CONFIG_FILE), 'utf8').catch(nothingThere);
+    return text === undefined ? {} : parseModelConfig(text);
   }
 }
 
 /** A folder or file that is missing, or is a file where a folder should be, is no error here: there is no model. */
-function nothingThere(error: NodeJS.ErrnoException): [] {
-  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return [];
+function nothingThere(error: NodeJS.ErrnoException): undefined {
+  if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
   throw error;
 }

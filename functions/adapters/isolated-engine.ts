@@ -7,12 +7,13 @@ import {
   ModelRejected,
 } from '../inference/ports.ts';
 import { DeadlineExceeded, InvalidRequest, ModelFailed, Overloaded } from '../protocol/errors.ts';
+import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import type { FromWorker, Signature } from './worker-messages.ts';
 import { WorkerExited, WorkerProcess } from './worker-process.ts';
 
 export type IsolatedEngineSettings = {
-  /** Child processes that are always there, and the most that one model may use at once: one per core. */
+  /** Child processes that are always there, and the most that one model may use at once by default: one per core. */
   readonly processes: number;
   /** Requests of one model that may wait; the next one is answered 503. */
   readonly maxQueue: number;
@@ -66,9 +67,9 @@ export class IsolatedEngine implements Engine {
     this.#reaper = setInterval(() => this.#endIdleSpare(), SPARE_IDLE_MS / 3).unref();
   }
 
-  async load(id: ModelId, path: string): Promise<IsolatedModel> {
+  async load(id: ModelId, path: string, config: ModelConfig): Promise<IsolatedModel> {
     // A key of its own for every load, so that a replaced file is never confused with the one before.
-    const model = new IsolatedModel(this, id, `${this.#nextKey++}`, path);
+    const model = new IsolatedModel(this, id, `${this.#nextKey++}`, path, config);
     await new Promise<Computed>((resolve, reject) => {
       this.#enqueue(model, undefined, performance.now() + this.#settings.loadTimeoutMs, resolve, reject);
     });
@@ -175,7 +176,7 @@ export class IsolatedEngine implements Engine {
     for (let i = 0; i < this.#queue.length && free.length > 0; ) {
       const job = this.#queue[i] as Job;
       const used = busy.get(job.model) ?? 0;
-      if (used >= this.#settings.processes) {
+      if (used >= (job.model.processes ?? this.#settings.processes)) {
         i++;
         continue;
       }
@@ -215,7 +216,12 @@ export class IsolatedEngine implements Engine {
     // The first load is bounded by the job's own deadline; another process's load of the same model, here.
     const timer = run && setTimeout(() => worker.process.kill(), this.#settings.loadTimeoutMs);
     try {
-      const { message } = await worker.process.request({ op: 'load', key: model.key, path: model.path });
+      const { message } = await worker.process.request({
+        op: 'load',
+        key: model.key,
+        path: model.path,
+        config: model.config,
+      });
       if (message.answer === 'refused') throw new ModelRejected(message.text);
       if (message.answer !== 'loaded') throw unexpected(message);
       worker.loaded.add(model.key);
@@ -273,7 +279,9 @@ export class IsolatedEngine implements Engine {
         worker.ready = true;
         this.#dispatch();
       },
-      (error: WorkerExited) => this.#log.error({ how: error.message }, 'a child process did not start'),
+      (error: WorkerExited) => {
+        if (!this.#closed) this.#log.error({ how: error.message }, 'a child process did not start');
+      },
     );
     void worker.process.exited.then(() => {
       this.#workers.delete(worker);
@@ -303,14 +311,22 @@ export class IsolatedModel implements LoadedModel {
   readonly id: ModelId;
   readonly key: string;
   readonly path: string;
+  readonly config: ModelConfig;
   /** Set by the first process that loads the model. */
   signature: Signature | undefined;
 
-  constructor(engine: IsolatedEngine, id: ModelId, key: string, path: string) {
+  constructor(engine: IsolatedEngine, id: ModelId, key: string, path: string, config: ModelConfig) {
     this.#engine = engine;
     this.id = id;
     this.key = key;
     this.path = path;
+    this.config = config;
+  }
+
+  /** The most processes that may compute it at once, where its configuration says so. */
+  get processes(): number | undefined {
+    const count = this.config.instance_group?.reduce((total, group) => total + (group.count ?? 1), 0);
+    return count || undefined;
   }
 
   get inputs(): LoadedModel['inputs'] {

@@ -1,5 +1,6 @@
 import type { Computed, Engine, LoadedModel, ModelId } from '../inference/ports.ts';
 import { DATATYPES } from '../protocol/datatypes.ts';
+import type { ModelConfig } from '../protocol/model-config.ts';
 import { elementCount, type Tensor } from '../protocol/tensor.ts';
 import type { IsolatedEngine, IsolatedModel } from './isolated-engine.ts';
 import { OrtSession } from './onnxruntime.ts';
@@ -30,10 +31,10 @@ export class LanedEngine implements Engine {
     this.#isolated = isolated;
   }
 
-  async load(id: ModelId, path: string): Promise<LoadedModel> {
-    const isolated = await this.#isolated.load(id, path);
+  async load(id: ModelId, path: string, config: ModelConfig): Promise<LoadedModel> {
+    const isolated = await this.#isolated.load(id, path, config);
     if (!isolated.isStatic) return isolated;
-    const model = new LanedModel(isolated, path);
+    const model = new LanedModel(isolated);
     await model.tryOut();
     return model;
   }
@@ -45,15 +46,13 @@ export class LanedEngine implements Engine {
 
 class LanedModel implements LoadedModel {
   readonly #isolated: IsolatedModel;
-  readonly #path: string;
   /** How many short runs in a row each combination of shapes has had. */
   readonly #proofs = new Map<string, number>();
   #inline: OrtSession | undefined;
   #loadingInline = false;
 
-  constructor(isolated: IsolatedModel, path: string) {
+  constructor(isolated: IsolatedModel) {
     this.#isolated = isolated;
-    this.#path = path;
   }
 
   get inputs(): LoadedModel['inputs'] {
@@ -122,7 +121,7 @@ class LanedModel implements LoadedModel {
     if (this.#inline !== undefined || this.#loadingInline) return;
     this.#loadingInline = true;
     try {
-      this.#inline = await OrtSession.load(this.#path);
+      this.#inline = await OrtSession.load(this.#isolated.path, this.#isolated.config);
     } catch {
       // The isolated lane goes on serving; the file was replaced or removed.
     }

@@ -4,19 +4,46 @@ import { ModelRejected } from '../inference/ports.ts';
 import { DATATYPES, type Datatype, datatypeOfOrt } from '../protocol/datatypes.ts';
 import { InvalidRequest } from '../protocol/errors.ts';
 import type { TensorMetadata } from '../protocol/messages.ts';
+import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
+
+/** Triton's `optimization.graph.level`; anything else means all optimisations. */
+const GRAPH_LEVELS: { readonly [level: number]: 'basic' | 'extended' | 'disabled' } = {
+  [-1]: 'basic',
+  1: 'extended',
+  2: 'disabled',
+};
 
 /**
  * One thread and no spinning: processes make the parallelism (design, decision 10), and a spinning thread burns 20 ms
- * of CPU after a run of 0.7 ms. Nothing is logged by the library, whose lines would hold paths.
+ * of CPU after a run of 0.7 ms. Nothing is logged by the library, whose lines would hold paths. A model's configuration
+ * may say otherwise, under the names that Triton's ONNX Runtime backend gives its parameters.
  */
-const SESSION_OPTIONS: ort.InferenceSession.SessionOptions = {
-  intraOpNumThreads: 1,
-  interOpNumThreads: 1,
-  executionMode: 'sequential',
-  logSeverityLevel: 4,
-  extra: { session: { intra_op: { allow_spinning: '0' } } },
-};
+function sessionOptions({ optimization, parameters = {} }: ModelConfig): ort.InferenceSession.SessionOptions {
+  const text = (name: string): string | undefined => parameters[name]?.string_value;
+  const integer = (name: string, fallback: number): number => {
+    const found = text(name);
+    if (found === undefined) return fallback;
+    const value = /^\d{1,4}$/.test(found) ? Number(found) : -1;
+    if (value < 0) throw new ModelRejected(`config.pbtxt's parameter ${name} is '${found}'; expected a small integer`);
+    // 0 lets ONNX Runtime take every core, which other models' processes want as well.
+    return value || fallback;
+  };
+  const entries = Object.keys(parameters).filter((name) => name.startsWith('session.'));
+  return {
+    intraOpNumThreads: integer('intra_op_thread_count', 1),
+    interOpNumThreads: integer('inter_op_thread_count', 1),
+    executionMode: text('execution_mode') === '1' ? 'parallel' : 'sequential',
+    enableCpuMemArena: text('enable_mem_arena') !== '0',
+    enableMemPattern: text('enable_mem_pattern') !== '0',
+    graphOptimizationLevel: GRAPH_LEVELS[optimization?.graph?.level ?? 0] ?? 'all',
+    logSeverityLevel: 4,
+    extra: {
+      'session.intra_op.allow_spinning': '0',
+      ...Object.fromEntries(entries.map((name) => [name, text(name) ?? ''])),
+    },
+  };
+}
 
 /** A model in ONNX Runtime, in this process. `run` blocks the thread until the model is done. */
 export class OrtSession {
@@ -35,9 +62,9 @@ export class OrtSession {
    * directory, and could read any file there.
    * @throws ModelRejected
    */
-  static async load(path: string): Promise<OrtSession> {
+  static async load(path: string, config: ModelConfig): Promise<OrtSession> {
     try {
-      return new OrtSession(await ort.InferenceSession.create(path, SESSION_OPTIONS));
+      return new OrtSession(await ort.InferenceSession.create(path, sessionOptions(config)));
     } catch (error) {
       if (error instanceof ModelRejected) throw error;
       throw new ModelRejected(publicText(error, path));

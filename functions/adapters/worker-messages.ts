@@ -1,8 +1,9 @@
 import type { TensorMetadata } from '../protocol/messages.ts';
+import type { ModelConfig } from '../protocol/model-config.ts';
 
 /** What the server asks of a child process, one at a time. `key` names a loaded model. */
 export type ToWorker =
-  | { readonly op: 'load'; readonly key: string; readonly path: string }
+  | { readonly op: 'load'; readonly key: string; readonly path: string; readonly config: ModelConfig }
   | { readonly op: 'run'; readonly key: string; readonly outputNames: readonly string[] }
   | { readonly op: 'unload'; readonly key: string };
 

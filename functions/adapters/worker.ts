@@ -22,7 +22,7 @@ const now = (): number => performance.timeOrigin + performance.now();
 async function answer({ message, tensors }: Frame<ToWorker>): Promise<{ message: FromWorker; tensors?: Tensor[] }> {
   switch (message.op) {
     case 'load': {
-      const session = await OrtSession.load(message.path);
+      const session = await OrtSession.load(message.path, message.config);
       sessions.set(message.key, session);
       const { inputs, outputs } = session;
       const isStatic = await isStaticGraph(message.path);

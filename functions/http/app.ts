@@ -101,6 +101,9 @@ export function createApp({ service, log, access, maxBodyBytes, metrics }: AppPa
     line.version = response.modelVersion;
     return sendInference(context, encodeInferResponse(response, request));
   });
+  route('GET', ofModel('/config'), async (context, name, version) =>
+    json(context, await service.modelConfig(name, version)),
+  );
   route('GET', ofModel(''), async (context, name, version) =>
     json(context, await service.modelMetadata(name, version)),
   );

@@ -1,25 +1,38 @@
 import type { TensorMetadata } from '../protocol/messages.ts';
+import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 
 /** Where models are kept: a folder, or a bucket, in Triton's layout. */
 export interface ModelStore {
   /** The names of all models, sorted. */
   models(): Promise<readonly string[]>;
-  /** The versions that hold a complete model, from oldest to newest; empty for a model that is not there. */
-  versions(model: string): Promise<readonly string[]>;
+  /**
+   * What is there of a model.
+   * @throws ModelRejected when its config.pbtxt can't be read
+   */
+  find(model: string): Promise<StoredModel>;
   /** Brings one version to this machine and returns the path of its model file. */
-  fetch(model: string, version: string): Promise<string>;
+  fetch(model: string, version: string, filename: string): Promise<string>;
+  /** The text of a file beside config.pbtxt, like labels.txt. */
+  readText(model: string, filename: string): Promise<string>;
 }
+
+export type StoredModel = {
+  /** Empty without a config.pbtxt. */
+  readonly config: ModelConfig;
+  /** The versions that hold a complete model, from oldest to newest; empty for a model that is not there. */
+  readonly versions: readonly string[];
+};
 
 export type ModelId = { readonly model: string; readonly version: string };
 
 /** What computes. Implementations decide where and how many at once; see adapters/laned-engine.ts. */
 export interface Engine {
   /**
-   * Loads the model file at `path`.
+   * Loads the model file at `path`, with the settings that its configuration makes for the runtime.
    * @throws ModelRejected with a reason that may be shown to clients
    */
-  load(id: ModelId, path: string): Promise<LoadedModel>;
+  load(id: ModelId, path: string, config: ModelConfig): Promise<LoadedModel>;
   close(): Promise<void>;
 }
 

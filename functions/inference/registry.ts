@@ -1,8 +1,23 @@
 import { ProtocolError, Unavailable, UnknownModel } from '../protocol/errors.ts';
+import type { ModelConfig } from '../protocol/model-config.ts';
 import { checkModelName, checkVersion } from '../protocol/names.ts';
-import { type Engine, type LoadedModel, type Log, type ModelId, ModelRejected, type ModelStore } from './ports.ts';
+import {
+  type Engine,
+  type LoadedModel,
+  type Log,
+  type ModelId,
+  ModelRejected,
+  type ModelStore,
+  type StoredModel,
+} from './ports.ts';
+import { checkSupported, resolveConfig, type ServingConfig, servableVersions } from './serving-config.ts';
 
-export type ServedModel = ModelId & { readonly loaded: LoadedModel };
+export type ServedModel = ModelId & {
+  readonly loaded: LoadedModel;
+  readonly serving: ServingConfig;
+  /** Of each output that has a label file: its labels, in the order of the classes. */
+  readonly labels: ReadonlyMap<string, readonly string[]>;
+};
 
 export type ModelState = ModelId & { readonly state: 'READY' | 'LOADING' | 'UNAVAILABLE'; readonly reason?: string };
 
@@ -18,7 +33,14 @@ type Slot = {
   retryAt: number;
 };
 
-type Listing = { readonly versions: readonly string[]; readonly readAt: number };
+type Listing = StoredModel & { readonly servable: readonly string[]; readonly readAt: number };
+
+export type RegistrySettings = {
+  /** How long what was found of a model is taken for current, in milliseconds. */
+  readonly refreshMs: number;
+  /** `max_batch_size` of a model that can batch and does not say how much. */
+  readonly defaultMaxBatchSize: number;
+};
 
 const FIRST_RETRY_MS = 1_000;
 const LAST_RETRY_MS = 60_000;
@@ -31,16 +53,15 @@ export class ModelRegistry {
   readonly #store: ModelStore;
   readonly #engine: Engine;
   readonly #log: Log;
-  readonly #refreshMs: number;
+  readonly #settings: RegistrySettings;
   readonly #slots = new Map<string, Slot>();
   readonly #listings = new Map<string, Listing>();
 
-  /** @param refreshMs how long a model's list of versions is taken for current, in milliseconds */
-  constructor(store: ModelStore, engine: Engine, log: Log, refreshMs = 2_000) {
+  constructor(store: ModelStore, engine: Engine, log: Log, settings: RegistrySettings) {
     this.#store = store;
     this.#engine = engine;
     this.#log = log;
-    this.#refreshMs = refreshMs;
+    this.#settings = settings;
   }
 
   models(): Promise<readonly string[]> {
@@ -65,63 +86,75 @@ export class ModelRegistry {
   async get(model: string, version?: string): Promise<ServedModel> {
     checkModelName(model);
     if (version !== undefined) checkVersion(model, version);
-    const versions = await this.#versions(model);
+    const { servable, versions, config } = await this.#find(model);
     if (versions.length === 0) throw new UnknownModel(`'${model}' is not found`);
     if (version !== undefined) {
-      if (!versions.includes(version)) throw new UnknownModel(`'${model}' version ${version} is not found`);
-      return this.#load(model, version);
+      if (!servable.includes(version)) throw new UnknownModel(`'${model}' version ${version} is not found`);
+      return this.#load(model, version, config);
     }
     let failure: unknown;
-    for (const candidate of versions.toReversed()) {
+    for (const candidate of servable.toReversed()) {
       try {
-        return await this.#load(model, candidate);
+        const served = await this.#load(model, candidate, config);
+        await this.#dropAllBut(model, servable);
+        return served;
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;
         failure ??= error;
       }
     }
-    throw failure;
+    // None of the versions that should serve loads: the last good one goes on.
+    const lastGood = this.served().findLast((served) => served.model === model);
+    if (lastGood !== undefined) return lastGood;
+    throw failure ?? new UnknownModel(`'${model}' has no version that its version_policy allows`);
   }
 
-  async #versions(model: string): Promise<readonly string[]> {
+  async #find(model: string): Promise<Listing> {
     const known = this.#listings.get(model);
     const now = performance.now();
-    if (known !== undefined && now - known.readAt < this.#refreshMs) return known.versions;
-    const versions = await this.#store.versions(model);
+    if (known !== undefined && now - known.readAt < this.#settings.refreshMs) return known;
+    const found = await this.#store.find(model).catch((error: unknown) => {
+      throw error instanceof ModelRejected ? this.#reject(model, error) : error;
+    });
+    const listing = { ...found, servable: servableVersions(found.config.version_policy, found.versions), readAt: now };
     // A model that is not there is not remembered, or names made up by clients would fill the memory.
-    if (versions.length > 0) this.#listings.set(model, { versions, readAt: now });
+    if (found.versions.length > 0) this.#listings.set(model, listing);
     else this.#listings.delete(model);
-    if (known !== undefined)
-      await this.#drop(
-        model,
-        known.versions.filter((version) => !versions.includes(version)),
-      );
-    return versions;
+    if (known !== undefined) await this.#dropAllBut(model, found.versions);
+    return listing;
   }
 
-  async #drop(model: string, versions: readonly string[]): Promise<void> {
-    for (const version of versions) {
-      const slot = this.#slots.get(key(model, version));
-      this.#slots.delete(key(model, version));
-      await slot?.served?.loaded.unload();
+  /** A model whose configuration can't be read: it has no version that could be blamed. */
+  #reject(model: string, { message }: ModelRejected): Unavailable {
+    return new Unavailable(
+      `Request for unknown model: '${model}' is not at ready state: failed to load: ${message}`,
+      Math.ceil(this.#settings.refreshMs / 1000),
+    );
+  }
+
+  async #dropAllBut(model: string, versions: readonly string[]): Promise<void> {
+    for (const slot of this.#slots.values()) {
+      if (slot.model !== model || versions.includes(slot.version)) continue;
+      this.#slots.delete(key(model, slot.version));
+      await slot.served?.loaded.unload();
     }
   }
 
-  #load(model: string, version: string): Promise<ServedModel> {
+  #load(model: string, version: string, config: ModelConfig): Promise<ServedModel> {
     const slot = this.#slots.get(key(model, version));
-    if (slot === undefined) return this.#startLoading(model, version, 0);
+    if (slot === undefined) return this.#startLoading(model, version, config, 0);
     if (slot.state === 'UNAVAILABLE' && performance.now() >= slot.retryAt) {
-      return this.#startLoading(model, version, slot.failures);
+      return this.#startLoading(model, version, config, slot.failures);
     }
     return slot.loading;
   }
 
-  #startLoading(model: string, version: string, failures: number): Promise<ServedModel> {
+  #startLoading(model: string, version: string, config: ModelConfig, failures: number): Promise<ServedModel> {
     const slot: Slot = {
       model,
       version,
       state: 'LOADING',
-      loading: this.#fetchAndLoad(model, version),
+      loading: this.#fetchAndLoad(model, version, config),
       served: undefined,
       reason: '',
       failures,
@@ -153,12 +186,32 @@ export class ModelRegistry {
     return slot.loading;
   }
 
-  async #fetchAndLoad(model: string, version: string): Promise<ServedModel> {
+  async #fetchAndLoad(model: string, version: string, config: ModelConfig): Promise<ServedModel> {
     const started = performance.now();
-    const path = await this.#store.fetch(model, version);
-    const loaded = await this.#engine.load({ model, version }, path);
-    this.#log.info({ model, version, ms: Math.round(performance.now() - started) }, 'loaded model');
-    return { model, version, loaded };
+    checkSupported(model, config);
+    const path = await this.#store.fetch(model, version, config.default_model_filename || 'model.onnx');
+    const loaded = await this.#engine.load({ model, version }, path, config);
+    try {
+      const serving = resolveConfig(model, config, loaded, this.#settings.defaultMaxBatchSize);
+      const labels = await this.#readLabels(model, serving);
+      this.#log.info({ model, version, ms: Math.round(performance.now() - started) }, 'loaded model');
+      return { model, version, loaded, serving, labels };
+    } catch (error) {
+      await loaded.unload();
+      throw error;
+    }
+  }
+
+  async #readLabels(model: string, { outputs }: ServingConfig): Promise<Map<string, readonly string[]>> {
+    const labels = new Map<string, readonly string[]>();
+    for (const { name, labelFile } of outputs) {
+      if (labelFile === undefined) continue;
+      const text = await this.#store.readText(model, labelFile).catch(() => {
+        throw new ModelRejected(`config.pbtxt names the label file '${labelFile}', which can't be read`);
+      });
+      labels.set(name, text.replace(/\r?\n$/, '').split(/\r?\n/));
+    }
+    return labels;
   }
 }
 

@@ -1,8 +1,20 @@
 import { ProtocolError } from '../protocol/errors.ts';
-import type { InferRequest, InferResponse, ModelMetadata, ServerMetadata } from '../protocol/messages.ts';
+import type {
+  InferRequest,
+  InferResponse,
+  ModelMetadata,
+  ServerMetadata,
+  TensorMetadata,
+} from '../protocol/messages.ts';
+import type { ModelConfig } from '../protocol/model-config.ts';
+import type { Tensor } from '../protocol/tensor.ts';
+import { classesWanted, classify } from './classification.ts';
 import type { Telemetry, Timing } from './ports.ts';
 import type { ModelRegistry, ServedModel } from './registry.ts';
-import { batchRows, checkInputs, outputNames } from './signature.ts';
+import { batchRows, checkInputs, outputNames, toClientShapes, toModelShapes } from './signature.ts';
+
+/** The protocol's extensions that this server has. */
+const EXTENSIONS = ['binary_tensor_data', 'classification', 'model_configuration', 'parameters'];
 
 export type ServiceSettings = {
   readonly name: string;
@@ -38,7 +50,7 @@ export class InferenceService {
   }
 
   serverMetadata(): ServerMetadata {
-    return { name: this.#settings.name, version: this.#settings.version, extensions: [] };
+    return { name: this.#settings.name, version: this.#settings.version, extensions: EXTENSIONS };
   }
 
   /** @throws UnknownModel, or Unavailable when the model is not ready */
@@ -47,38 +59,66 @@ export class InferenceService {
   }
 
   async modelMetadata(model: string, version?: string): Promise<ModelMetadata> {
-    const served = await this.#registry.get(model, version);
+    const { serving } = await this.#registry.get(model, version);
     const ready = this.#registry.served().filter((other) => other.model === model);
+    const describe = ({ name, datatype, shape }: TensorMetadata): TensorMetadata => ({ name, datatype, shape });
     return {
       name: model,
       versions: version === undefined ? ready.map((other) => other.version).sort(byNumber) : [version],
       platform: 'onnxruntime_onnx',
-      inputs: served.loaded.inputs,
-      outputs: served.loaded.outputs,
+      inputs: serving.inputs.map(describe),
+      outputs: serving.outputs.map(describe),
     };
+  }
+
+  /** The model's configuration, completed. */
+  async modelConfig(model: string, version?: string): Promise<ModelConfig> {
+    const { serving } = await this.#registry.get(model, version);
+    return serving.config;
   }
 
   /** @throws ProtocolError for everything that a client may be told */
   async infer(request: InferRequest, model: string, version?: string): Promise<InferResponse> {
     const started = performance.now();
     const served = await this.#registry.get(model, version);
-    const { loaded } = served;
-    const rows = batchRows(loaded, request.inputs);
+    const { serving, loaded } = served;
+    const rows = batchRows(serving, request.inputs);
     const record = (outcome: string, timing?: Timing): void => {
       const total = performance.now() - started;
       this.#telemetry.inference({ model, version: served.version, outcome, rows, total, timing });
     };
     try {
-      checkInputs(model, loaded, request.inputs);
-      const names = outputNames(model, loaded, request.outputs);
-      const { outputs, timing } = await loaded.run(request.inputs, names, started + this.#settings.requestTimeoutMs);
-      record('success', timing);
+      checkInputs(model, serving, request.inputs);
+      const names = outputNames(model, serving, request.outputs);
+      const inputs = toModelShapes(serving.inputs, request.inputs);
+      const computed = await loaded.run(inputs, names, started + this.#timeout(request));
+      const outputs = classified(request, served, toClientShapes(serving.outputs, computed.outputs));
+      record('success', computed.timing);
       return { id: request.id, modelName: model, modelVersion: served.version, outputs };
     } catch (error) {
       record(error instanceof ProtocolError ? error.reason : 'OTHER');
       throw error;
     }
   }
+
+  /** Milliseconds; a request may ask for less than the server gives, in microseconds, as Triton has it. */
+  #timeout({ parameters: { timeout } }: InferRequest): number {
+    const { requestTimeoutMs } = this.#settings;
+    return typeof timeout === 'number' && timeout > 0 ? Math.min(requestTimeoutMs, timeout / 1000) : requestTimeoutMs;
+  }
+}
+
+/** The outputs, those that the request wants classified as their top classes. */
+function classified(
+  request: InferRequest,
+  { serving, labels }: ServedModel,
+  outputs: readonly Tensor[],
+): readonly Tensor[] {
+  return outputs.map((tensor) => {
+    const requested = request.outputs?.find(({ name }) => name === tensor.name);
+    const count = requested && classesWanted(requested);
+    return count === undefined ? tensor : classify(tensor, count, serving.maxBatchSize > 0, labels.get(tensor.name));
+  });
 }
 
 function byNumber(a: string, b: string): number {

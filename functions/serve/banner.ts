@@ -9,17 +9,19 @@ export const USAGE = `Usage: [SETTING=value ...] npm start
 
 Serves the ONNX models of a folder through the Open Inference Protocol.
 
-  MODEL_REPOSITORY    folder of models, <model>/<version>/model.onnx   (model-artifacts)
-  HOST                address to listen on                             (127.0.0.1)
-  PORT                port to listen on, 0 for any free one            (8080)
-  SERVER_NAME         name in GET /v2                                  (serverless-onnx)
-  API_TOKEN           token that requests must carry as
-                      'Authorization: Bearer TOKEN', at least 16
-                      characters; required when HOST is not loopback   (none)
-  MAX_BODY_BYTES      largest request body                             (67108864)
-  REQUEST_TIMEOUT_MS  deadline of a request                            (30000)
-  LOAD_TIMEOUT_MS     longest time that loading a model may take       (120000)
-  MAX_QUEUE_SIZE      requests of one model that may wait              (100)`;
+  MODEL_REPOSITORY        folder of models, <model>/<version>/model.onnx   (model-artifacts)
+  HOST                    address to listen on                             (127.0.0.1)
+  PORT                    port to listen on, 0 for any free one            (8080)
+  SERVER_NAME             name in GET /v2                                  (serverless-onnx)
+  API_TOKEN               token that requests must carry as
+                          'Authorization: Bearer TOKEN', at least 16
+                          characters; required when HOST is not loopback   (none)
+  MAX_BODY_BYTES          largest request body                             (67108864)
+  REQUEST_TIMEOUT_MS      deadline of a request                            (30000)
+  LOAD_TIMEOUT_MS         longest time that loading a model may take       (120000)
+  MAX_QUEUE_SIZE          requests of one model that may wait              (100)
+  DEFAULT_MAX_BATCH_SIZE  most rows of a request to a model that can batch
+                          and whose config.pbtxt does not say how many     (4)`;
 
 /** Inputs up to so many elements are written out in the example call. */
 const MAX_EXAMPLE_ELEMENTS = 64;
@@ -45,14 +47,14 @@ export function banner(
   return lines.join('\n');
 }
 
-function exampleCall(url: string, settings: LocalSettings, { model, loaded }: ServedModel): string {
+function exampleCall(url: string, settings: LocalSettings, { model, serving }: ServedModel): string {
   const token = settings.apiToken === undefined ? '' : "-H 'Authorization: Bearer '$API_TOKEN ";
   const sample = join(settings.modelRepository, model, 'samples', 'request.json');
   if (existsSync(sample)) return `curl ${token}-d @${sample} ${url}/v2/models/${model}/infer`;
-  const shapes = loaded.inputs.map(({ shape }) => shape.map((dim) => (dim === -1 ? 1 : dim)));
+  const shapes = serving.inputs.map(({ shape }) => shape.map((dim) => (dim === -1 ? 1 : dim)));
   if (shapes.some((shape) => elementCount(shape) > MAX_EXAMPLE_ELEMENTS))
     return `curl ${token}${url}/v2/models/${model}`;
-  const inputs = loaded.inputs.map(({ name, datatype }, i) => {
+  const inputs = serving.inputs.map(({ name, datatype }, i) => {
     const shape = shapes[i] ?? [];
     const zero = { bool: false, bytes: 'text' }[DATATYPES[datatype].kind as string] ?? 0;
     return { name, shape, datatype, data: Array(elementCount(shape)).fill(zero) };

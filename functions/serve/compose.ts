@@ -17,10 +17,16 @@ export type LocalService = {
   readonly service: InferenceService;
 };
 
+/** What is found of a model on disk is taken for current for so long. */
+const REFRESH_MS = 2_000;
+
 /** All parts of the service on one machine, wired but not started. */
 export function composeLocalService(settings: LocalSettings, log: Log): LocalService {
   const engine = new LanedEngine(new IsolatedEngine({ ...settings, processes: availableParallelism() }, log));
-  const registry = new ModelRegistry(new DirectoryStore(settings.modelRepository), engine, log);
+  const registry = new ModelRegistry(new DirectoryStore(settings.modelRepository), engine, log, {
+    refreshMs: REFRESH_MS,
+    defaultMaxBatchSize: settings.defaultMaxBatchSize,
+  });
   const telemetry = new PrometheusTelemetry(() =>
     registry.served().map(({ model, version, loaded }) => ({ model, version, pending: loaded.pending })),
   );

@@ -9,6 +9,7 @@ export type LocalSettings = {
   readonly requestTimeoutMs: number;
   readonly loadTimeoutMs: number;
   readonly maxQueue: number;
+  readonly defaultMaxBatchSize: number;
 };
 
 /** A setting that can't be used; the message names the variable, what was found and what was expected. */
@@ -60,5 +61,6 @@ export function readLocalSettings(env: Environment): LocalSettings {
     requestTimeoutMs: integer('REQUEST_TIMEOUT_MS', 30_000, 1, 3_600_000),
     loadTimeoutMs: integer('LOAD_TIMEOUT_MS', 120_000, 1, 3_600_000),
     maxQueue: integer('MAX_QUEUE_SIZE', 100, 1, 100_000),
+    defaultMaxBatchSize: integer('DEFAULT_MAX_BATCH_SIZE', 4, 1, 100_000),
   };
 }

@@ -18,7 +18,7 @@ const settings = { processes: 2, maxQueue: 4, loadTimeoutMs: 30_000 };
 const soon = (ms = 20_000): number => performance.now() + ms;
 const path = (model: string): string => join(inject('repository'), model, '1', 'model.onnx');
 const load = (engine: IsolatedEngine | LanedEngine, model: string): Promise<LoadedModel> =>
-  engine.load({ model, version: '1' }, path(model));
+  engine.load({ model, version: '1' }, path(model), {});
 
 const ones = (name: string, shape: number[]): Tensor => ({
   name,

@@ -25,7 +25,11 @@ describe.each(EDGES)('the protocol through $name', (edge) => {
   test.each(['/v2', '/v2/'])('%s tells the server', async (path) => {
     expect(await get(path)).toEqual([
       200,
-      { name: 'tested', version: expect.stringMatching(/^\d+\.\d+\.\d+/), extensions: [] },
+      {
+        name: 'tested',
+        version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+        extensions: ['binary_tensor_data', 'classification', 'model_configuration', 'parameters'],
+      },
     ]);
   });
 
@@ -87,13 +91,16 @@ describe.each(EDGES)('the protocol through $name', (edge) => {
     expect(JSON.parse(text).outputs[0].data).toEqual([1, 2, 3, 4]);
   });
 
-  test('a scalar has an empty shape', async () => {
-    const metadata = JSON.parse((await client.call('/v2/models/scalar')).text);
-    const [input] = metadata.inputs;
-    const { status, text } = await infer(client, 'scalar', [
-      { name: input.name, shape: [], datatype: 'FP32', data: [21] },
+  test("a model's scalar is a tensor of one element, as Triton has it", async () => {
+    expect(await get('/v2/models/scalar')).toEqual([
+      200,
+      expect.objectContaining({
+        inputs: [{ name: 'INPUT0', datatype: 'FP32', shape: [1] }],
+        outputs: [{ name: 'OUTPUT0', datatype: 'FP32', shape: [1] }],
+      }),
     ]);
-    expect([status, JSON.parse(text).outputs[0]]).toEqual([200, expect.objectContaining({ shape: [], data: [42] })]);
+    const { status, text } = await infer(client, 'scalar', identityInput('FP32', [1], [21]));
+    expect([status, JSON.parse(text).outputs[0]]).toEqual([200, expect.objectContaining({ shape: [1], data: [42] })]);
   });
 
   test('a tensor without elements', async () => {

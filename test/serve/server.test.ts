@@ -171,6 +171,8 @@ test('a model that is dropped into the running repository serves; a version that
   cpSync(join(inject('repository'), 'identity_fp32'), join(folder, 'live', 'first'), { recursive: true });
   await withServer({ MODEL_REPOSITORY: join(folder, 'live') }, async (server) => {
     expect((await server.call('/v2/models/added/ready')).status).toBe(404);
+    mkdirSync(join(folder, 'live/added'));
+    writeFileSync(join(folder, 'live/added/config.pbtxt'), 'version_policy: { all { } }');
     copyModel('add_sub', 'live/added/3');
     expect((await server.call('/v2/models/added/ready')).status).toBe(200);
     expect(JSON.parse((await server.call('/v2/models/added')).text)).toMatchObject({ versions: ['3'] });

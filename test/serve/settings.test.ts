@@ -70,6 +70,7 @@ test('--help lists every setting with its default', () => {
     REQUEST_TIMEOUT_MS: '30000',
     LOAD_TIMEOUT_MS: '120000',
     MAX_QUEUE_SIZE: '100',
+    DEFAULT_MAX_BATCH_SIZE: '4',
   };
   for (const [name, value] of Object.entries(defaults)) {
     expect(stdout).toMatch(new RegExp(`  ${name} [^(]*\\(${value.replaceAll('.', '\\.')}\\)`));
