@@ -17,6 +17,16 @@ if (script === undefined) {
   process.exit(2);
 }
 
+// npm passes no signal on: told to end, it would leave its script behind. The script then ends as if it had been told.
+if (process.env.npm_lifecycle_event !== undefined) {
+  const npm = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === npm) return;
+    clearInterval(watch);
+    process.kill(process.pid, 'SIGTERM');
+  }, 500).unref();
+}
+
 if (Number.parseInt(process.versions.node, 10) >= REQUIRED_MAJOR) {
   process.argv.splice(1, 2, resolve(script));
   await import(pathToFileURL(resolve(script)).href);

@@ -64,7 +64,7 @@ export async function ensureVenv(root: string = ROOT): Promise<string> {
       say(`installing ${what}`);
       const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-input', ...options];
       const installed = await run(python, [...pip, '-r', join(root, file)]);
-      if (installed.code !== 0) throw new Error(`pip could not install ${file}: ${lastLine(installed.output)}`);
+      if (installed.code !== 0) throw new Error(`pip could not install ${file}: ${pipError(installed.output)}`);
     }
     await writeFile(stamp, wanted);
   });
@@ -164,4 +164,7 @@ function run(program: string, args: readonly string[]): Promise<{ code: number |
 
 const textOf = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
 const lastLine = (text: string): string => text.trim().split('\n').at(-1)?.trim() ?? '';
+/** pip's reason, without the hints and notices that may follow it. */
+const pipError = (text: string): string =>
+  lastLine(text.match(/^ERROR: .*$/gm)?.join('\n') ?? text).replace(/^ERROR: /, '');
 const say = (line: string): void => console.error(`serverless-onnx: ${line}`);

@@ -48,18 +48,18 @@ def labels_txt(classes: tuple[str, ...]) -> str:
 
 
 def metrics_json(metrics: dict[str, Any]) -> str:
-    """Indented JSON with every list of numbers on one line, so that two runs compare line by line."""
+    """Indented JSON with every list of numbers on one line: two runs compare line by line."""
     text = json.dumps(metrics, indent=2, ensure_ascii=False, allow_nan=False)
     return re.sub(r"\[[\s\d.,e+-]+\]", lambda found: re.sub(r"\s+", " ", found[0]), text) + "\n"
 
 
 def quantise(image: np.ndarray) -> np.ndarray:
-    """Values 0..1 as the nearest of 256 levels, uint8 of the same shape: level / 255 is the value."""
+    """Values 0..1 as the nearest of 256 levels, uint8 of the same shape: level / 255 is a value."""
     return np.round(image * 255).astype(np.uint8)
 
 
 def grey_png(image: np.ndarray) -> bytes:
-    """A picture of one image (float [channels, height, width], 0..1, equal channels): 8-bit grey."""
+    """A PNG of one image (float [channels, height, width], 0..1, equal channels), 8-bit grey."""
     buffer = io.BytesIO()
     Image.fromarray(quantise(image[0])).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
@@ -73,12 +73,15 @@ def rounded(image: np.ndarray) -> np.ndarray:
 def infer_request_json(image: np.ndarray) -> str:
     """An Open Inference Protocol V2 request for one image (float [channels, height, width], 0..1).
 
-    Four decimals, which is finer than the 256 levels of a picture; a row of pixels on a line.
+    It asks for the three most probable classes with their labels instead of all probabilities. Four
+    decimals, which is finer than the 256 levels of a picture; a row of pixels on a line.
     """
     shape = json.dumps([1, *image.shape], separators=(",", ":"))
     values = np.round(image.astype(np.float64), REQUEST_DECIMALS).reshape(-1, image.shape[-1])
     data = ",\n".join(",".join(f"{value:g}" for value in row) for row in values)
-    return f'{{"inputs":[{{"name":"{INPUT_NAME}","shape":{shape},"datatype":"FP32","data":[\n{data}\n]}}]}}\n'
+    outputs = f'[{{"name":"{OUTPUT_NAME}","parameters":{{"classification":3}}}}]'
+    inputs = f'[{{"name":"{INPUT_NAME}","shape":{shape},"datatype":"FP32","data":[\n{data}\n]}}]'
+    return f'{{"outputs":{outputs},"inputs":{inputs}}}\n'
 
 
 def check_same_model(output: Path, classes: tuple[str, ...]) -> None:
@@ -93,13 +96,13 @@ def check_same_model(output: Path, classes: tuple[str, ...]) -> None:
     found = labels.read_text(encoding="utf-8").split("\n") if labels.is_file() else []
     if found != [*classes, ""]:
         raise TrainingFailed(
-            f"{output} holds another model: its labels.txt is missing or differs, expected the labels "
-            f"{' '.join(classes)} or a new folder"
+            f"{output} holds another model: its labels.txt is missing or differs, "
+            f"expected the labels {' '.join(classes)} or a new folder"
         )
 
 
 def publish(files: dict[str, bytes], output: Path) -> None:
-    """Writes files (path below `output` to content) in their order; each appears whole or not at all.
+    """Writes files (path below `output` to content) in their order, each whole or not at all.
 
     The caller puts <version>/model.onnx last, for a version exists once it is there. An existing
     config.pbtxt stays, as a person may have added settings to it. Raises OSError.

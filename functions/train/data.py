@@ -1,8 +1,9 @@
-"""The digits: real 8x8 scans, resampled to the network's input, in a fixed training and held-out part.
+"""The digits: real 8x8 scans, resampled to the network's input, in a training and a held-out part.
 
 Source: "Optical Recognition of Handwritten Digits" by E. Alpaydin and C. Kaynak, UCI Machine
 Learning Repository, 1998, https://doi.org/10.24432/C50P49, licence CC BY 4.0. scikit-learn ships
-the test set of it (1,797 scans of 13 writers) as `load_digits`.
+the test set of it (1,797 scans of 13 writers) as `load_digits`. It does not say who wrote what, so
+both parts hold the same hands: the held-out accuracy is not that on a new writer.
 """
 
 import hashlib
@@ -41,7 +42,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Digits:
-    """The two parts, and the sha256 of the 8x8 scans (one byte a pixel) followed by their labels."""
+    """The two parts, and the sha256 of the 8x8 scans (one byte a pixel) and then their labels."""
 
     training: Part
     held_out: Part
@@ -68,8 +69,8 @@ def held_out_mask(scans: np.ndarray, labels: np.ndarray) -> np.ndarray:
     scans: uint8 [n, height, width]; labels: int [n]. Returns bool [n].
 
     Within a class the scans are ranked by the sha256 of their pixels and the first ones are taken:
-    a scan's place hangs on nothing but the scans themselves (no seed, no order, no library version),
-    and of two equal scans both fall on one side, as long as the border is not between them.
+    a scan's place hangs on nothing but the scans themselves (no seed, no order, no library
+    version), and of two equal scans both fall on one side unless the border is between them.
     """
     digests = np.array([hashlib.sha256(scan.tobytes()).hexdigest() for scan in scans])
     mask = np.zeros(len(scans), dtype=bool)
@@ -99,7 +100,7 @@ def resample(images: np.ndarray, side: int) -> np.ndarray:
 
 
 def _weights(size: int, side: int) -> np.ndarray:
-    """The matrix [side, size] whose row i holds the share of every input pixel in output pixel i."""
+    """The matrix [side, size] whose row i has the share of every input pixel in output pixel i."""
     centres = np.clip((np.arange(side) + 0.5) * size / side - 0.5, 0, size - 1)
     lower = np.minimum(centres.astype(int), max(size - 2, 0))
     upper = np.minimum(lower + 1, size - 1)

@@ -1,4 +1,4 @@
-"""From the trained network to one self-contained ONNX model, and the proof that it computes the same."""
+"""From the trained network to one self-contained ONNX model, and the proof that both agree."""
 
 import io
 import warnings
@@ -54,12 +54,12 @@ def export(servable: Servable, example: torch.Tensor, name: str, description: st
 
 
 def predict(model: bytes, images: np.ndarray) -> np.ndarray:
-    """The probabilities (float32 [n, classes]) that ONNX Runtime gives for images [n, 3, 32, 32]."""
+    """ONNX Runtime's probabilities (float32 [n, classes]) for images (float32 [n, 3, 32, 32])."""
     return _session(model).run([OUTPUT_NAME], {INPUT_NAME: images})[0]
 
 
 def check_parity(servable: Servable, model: bytes, images: np.ndarray) -> float:
-    """Compares torch with ONNX Runtime on images (float32 [n, 3, 32, 32]), in batches of several sizes.
+    """Compares torch with ONNX Runtime on images (float32 [n, 3, 32, 32]), in several batch sizes.
 
     Returns the largest difference of a probability; raises TrainingFailed above PARITY_TOLERANCE.
     """

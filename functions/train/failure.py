@@ -2,4 +2,4 @@
 
 
 class TrainingFailed(Exception):
-    """The run can't give a usable model; the message is one sentence for the person who started it."""
+    """The run can't give a usable model; the message is one sentence for whoever started it."""

@@ -50,7 +50,7 @@ class Normalise(nn.Module):
 
 
 class Servable(nn.Module):
-    """What clients call: plain pixel values 0..1 [batch, 3, 32, 32] to probabilities [batch, classes]."""
+    """What clients call: pixel values 0..1 [batch, 3, 32, 32] to probabilities [batch, classes]."""
 
     def __init__(self, normalise: Normalise, network: ConvNet) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The command line: every option with its range. Imports nothing heavy, so that mistakes show at once."""
+"""The command line: every option with its range. No heavy imports, so mistakes show at once."""
 
 import argparse
 import math
@@ -43,9 +43,10 @@ def parse(arguments: list[str]) -> Options:
     """Reads the command line; a mistake is one sentence on stderr and exit code 2."""
     parser = _Parser(
         prog="train.py",
-        description="Trains a convolutional network on handwritten digits, checks it on digits that it "
-        "never saw, and writes it as a version of a model in Triton's repository layout: config.pbtxt, "
-        "labels.txt, VERSION/model.onnx, VERSION/metrics.json, and samples to try it with.",
+        description="Trains a convolutional network on handwritten digits, checks it on digits "
+        "that it never saw, and writes it as a version of a model in Triton's repository layout: "
+        "config.pbtxt, labels.txt, VERSION/model.onnx, VERSION/metrics.json, and samples to try it "
+        "with.",
         epilog="Exit codes: 0 the version is written; 1 the run failed and nothing was written; "
         "2 an option is wrong.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -68,7 +69,7 @@ def parse(arguments: list[str]) -> Options:
     option("--weight-decay", type=_number(0, 1), default=5e-4, metavar="X",
            help="factor of the L2 penalty on the weights, 0 to 1")  # fmt: skip
     option("--seed", type=_integer(0, 2**32 - 1), default=0, metavar="N",
-           help="seed of the first weights and of the order of the samples, 0 to 4294967295")  # fmt: skip
+           help="seed of the first weights and the samples' order, 0 to 4294967295")  # fmt: skip
     option("--min-accuracy", type=_number(0, 1), default=0.97, metavar="X",
            help="accuracy on the held-out part below which the run fails, 0 to 1")  # fmt: skip
     found, unknown = parser.parse_known_args(arguments)
@@ -87,7 +88,9 @@ class _Parser(argparse.ArgumentParser):
 def _integer(low: int, high: int) -> Callable[[str], int]:
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,12}", text) or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"got '{text}', expected an integer from {low} to {high}")
+            raise argparse.ArgumentTypeError(
+                f"got '{text}', expected an integer from {low} to {high}"
+            )
         return int(text)
 
     return read
@@ -100,7 +103,9 @@ def _number(low: float, high: float, above_low: bool = False) -> Callable[[str],
         except ValueError:
             value = math.nan
         if not (low < value if above_low else low <= value) or value > high:
-            bounds = f"above {low:g}, at most {high:g}" if above_low else f"from {low:g} to {high:g}"
+            bounds = (
+                f"above {low:g}, at most {high:g}" if above_low else f"from {low:g} to {high:g}"
+            )
             raise argparse.ArgumentTypeError(f"got '{text}', expected a number {bounds}")
         return value
 
@@ -111,8 +116,8 @@ def _model_folder(text: str) -> Path:
     path = Path(text).absolute()
     if not MODEL_NAME.fullmatch(path.name):
         raise argparse.ArgumentTypeError(
-            f"got '{text}', expected a folder whose name is a model name: 1 to 128 of A-Z a-z 0-9 . _ -, "
-            "a letter or digit first, without '..'"
+            f"got '{text}', expected a folder whose name is a model name: 1 to 128 of "
+            "A-Z a-z 0-9 . _ -, a letter or digit first, without '..'"
         )
     if path.exists() and not path.is_dir():
         raise argparse.ArgumentTypeError(f"got '{text}', which is a file, expected a folder")

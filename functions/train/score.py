@@ -13,8 +13,9 @@ def wilson_interval(successes: int, trials: int, z: float = Z_95) -> tuple[float
     """The Wilson score interval of a proportion (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927).
 
     successes: 0 to trials; trials: 1 or more; z: the normal quantile, by default that of 95 %
-    confidence. Returns the lower and the upper bound, both within 0..1. Unlike p +- z * sqrt(p(1-p)/n)
-    it keeps its confidence where the proportion is near 1, as here. Raises ValueError out of range.
+    confidence. Returns the lower and the upper bound, both within 0..1. Unlike
+    p +- z * sqrt(p(1-p)/n) it keeps its confidence where the proportion is near 1, as here.
+    Raises ValueError out of range.
     """
     if trials < 1 or not 0 <= successes <= trials:
         raise ValueError(f"got {successes} successes in {trials} trials, expected 0 to n in n >= 1")

@@ -16,7 +16,7 @@ PARITY_SAMPLES = 64
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the program; returns 0 when the version is written, 1 when not; a wrong option exits with 2."""
+    """Runs the program; returns 0 when the version is written, 1 when not; wrong options exit 2."""
     options = parse(arguments)
     # After the options, so that --help and mistakes need not wait two seconds for torch.
     from failure import TrainingFailed
@@ -61,16 +61,22 @@ def train(options: Options) -> None:
 
     # Scored as it will be served: the exported file on ONNX Runtime, not the network in torch.
     probabilities = export.predict(model, held_out.images)
-    confusion = score.confusion_matrix(held_out.labels, probabilities.argmax(axis=1), len(data.CLASSES))
+    confusion = score.confusion_matrix(
+        held_out.labels, probabilities.argmax(axis=1), len(data.CLASSES)
+    )
     figures = score.report(confusion, data.CLASSES)
     low, high = figures["accuracy_interval_95"]
     if figures["accuracy"] < options.min_accuracy:
         raise TrainingFailed(
-            f"the accuracy on the held-out digits is {figures['accuracy']:.4f} ({figures['correct']} of "
-            f"{figures['samples']}), expected at least {options.min_accuracy:g}"
+            f"the accuracy on the held-out digits is {figures['accuracy']:.4f} "
+            f"({figures['correct']} of {figures['samples']}), expected at least "
+            f"{options.min_accuracy:g}"
         )
 
-    print(f"held-out accuracy {figures['accuracy']:.4f}, 95 % interval {low:.4f} to {high:.4f}", flush=True)
+    print(
+        f"held-out accuracy {figures['accuracy']:.4f}, 95 % interval {low:.4f} to {high:.4f}",
+        flush=True,
+    )
     metrics = {
         "model": options.output.name,
         "version": options.version,
@@ -102,7 +108,9 @@ def train(options: Options) -> None:
         f"{folder}/metrics.json": artifact.metrics_json(metrics),
         f"{folder}/model.onnx": model,
     }
-    contents = {path: file if isinstance(file, bytes) else file.encode() for path, file in files.items()}
+    contents = {
+        path: file if isinstance(file, bytes) else file.encode() for path, file in files.items()
+    }
     artifact.publish(contents, options.output)
     print(f"written: {options.output / folder / 'model.onnx'} ({len(model):,} bytes)")
 
@@ -112,11 +120,14 @@ def versions() -> dict[str, str]:
     from importlib.metadata import version
 
     packages = ("numpy", "onnx", "onnxruntime", "scikit-learn", "torch")
-    return {"python": ".".join(map(str, sys.version_info[:3])), **{name: version(name) for name in packages}}
+    return {
+        "python": ".".join(map(str, sys.version_info[:3])),
+        **{name: version(name) for name in packages},
+    }
 
 
 def stop(_number: int, _frame: object) -> None:
-    """Ends the run as Ctrl+C does, once: a terminal and a parent process may both send the signal."""
+    """Ends the run as Ctrl+C does, once: a terminal and a parent process may both signal."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt

@@ -7,7 +7,7 @@ identity_<datatype>  OUTPUT0 = INPUT0 [-1, -1], one per Open Inference Protocol 
                      ONNX Runtime knows
 add_sub              OUTPUT0 = INPUT0 + INPUT1, OUTPUT1 = INPUT0 - INPUT1, all INT32 [-1, 16]
 scalar               OUTPUT0 = 2 * INPUT0, both FP32 of rank 0
-slow_matmul          OUTPUT0 = INPUT0 FP32 [1, 512], through many matrix products: about 100 ms on one core
+slow_matmul          OUTPUT0 = INPUT0 FP32 [1, 512], through matrix products: 100 ms on one core
 
 and three that a server has to survive:
 
@@ -79,7 +79,7 @@ def make_scalar() -> onnx.ModelProto:
 
 
 def make_endless_loop() -> onnx.ModelProto:
-    """x = -x, 2^63 - 1 times: no run ends, and no thread of the runtime can be stopped meanwhile."""
+    """x = -x, 2^63 - 1 times: no run ends, and no thread of the runtime can be stopped."""
     body = helper.make_graph(
         [
             helper.make_node("Identity", ["condition_in"], ["condition_out"]),
@@ -108,7 +108,7 @@ def make_endless_loop() -> onnx.ModelProto:
 
 
 def make_expand() -> onnx.ModelProto:
-    """A request of 20 bytes that asks for an output of any size: SHAPE [1000000, 1000000] is 4 TB."""
+    """A request of 20 bytes that asks for an output of any size: [1000000, 1000000] is 4 TB."""
     return _model(
         [helper.make_node("Expand", ["INPUT0", "SHAPE"], ["OUTPUT0"])],
         inputs=[

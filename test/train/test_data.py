@@ -11,7 +11,9 @@ def digits() -> data.Digits:
     return data.load()
 
 
-@pytest.mark.parametrize(("height", "width", "side"), [(8, 8, 32), (5, 9, 32), (32, 32, 32), (40, 33, 8), (1, 3, 4)])
+@pytest.mark.parametrize(
+    ("height", "width", "side"), [(8, 8, 32), (5, 9, 32), (32, 32, 32), (40, 33, 8), (1, 3, 4)]
+)
 def test_resample_is_torchs_bilinear(height: int, width: int, side: int) -> None:
     images = np.random.default_rng(0).random((3, height, width))
     expected = torch.nn.functional.interpolate(

@@ -12,7 +12,17 @@ from model import ConvNet, Normalise, Servable
 
 # Operators that run subgraphs, and those whose output's shape hangs on values and not on shapes.
 CONTROL_FLOW = {"If", "Loop", "Scan"}
-VALUE_SHAPED = {"Expand", "NonZero", "Range", "Reshape", "Resize", "Tile", "TopK", "Unique", "ConstantOfShape"}
+VALUE_SHAPED = {
+    "Expand",
+    "NonZero",
+    "Range",
+    "Reshape",
+    "Resize",
+    "Tile",
+    "TopK",
+    "Unique",
+    "ConstantOfShape",
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +41,9 @@ def model(servable: Servable, images: np.ndarray) -> bytes:
     return export.export(servable, torch.from_numpy(images[:1]), "digits", "a description")
 
 
-def test_onnx_runtime_computes_what_torch_does(servable: Servable, model: bytes, images: np.ndarray) -> None:
+def test_onnx_runtime_computes_what_torch_does(
+    servable: Servable, model: bytes, images: np.ndarray
+) -> None:
     assert export.check_parity(servable, model, images) <= export.PARITY_TOLERANCE
 
 
@@ -51,8 +63,12 @@ def test_batches_of_every_size_give_probabilities(model: bytes, images: np.ndarr
 
 def test_inputs_and_outputs(model: bytes) -> None:
     graph = onnx.load_from_string(model).graph
-    assert [_signature(value) for value in graph.input] == [("image", onnx.TensorProto.FLOAT, ["batch", 3, 32, 32])]
-    assert [_signature(value) for value in graph.output] == [("probabilities", onnx.TensorProto.FLOAT, ["batch", 10])]
+    assert [_signature(value) for value in graph.input] == [
+        ("image", onnx.TensorProto.FLOAT, ["batch", 3, 32, 32])
+    ]
+    assert [_signature(value) for value in graph.output] == [
+        ("probabilities", onnx.TensorProto.FLOAT, ["batch", 10])
+    ]
 
 
 def test_graph_is_plain_layers(model: bytes) -> None:
@@ -71,10 +87,16 @@ def test_file_is_self_contained_and_names_no_machine(model: bytes) -> None:
         assert path not in model
 
 
-def test_same_network_gives_the_same_bytes(servable: Servable, model: bytes, images: np.ndarray) -> None:
+def test_same_network_gives_the_same_bytes(
+    servable: Servable, model: bytes, images: np.ndarray
+) -> None:
     assert export.export(servable, torch.from_numpy(images[:1]), "digits", "a description") == model
 
 
 def _signature(value: onnx.ValueInfoProto) -> tuple[str, int, list[str | int]]:
     tensor = value.type.tensor_type
-    return value.name, tensor.elem_type, [dim.dim_param or dim.dim_value for dim in tensor.shape.dim]
+    return (
+        value.name,
+        tensor.elem_type,
+        [dim.dim_param or dim.dim_value for dim in tensor.shape.dim],
+    )

@@ -21,7 +21,11 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -99,15 +103,21 @@ def test_metrics(trained: Path) -> None:
     assert str(trained) not in text
 
 
-def test_the_samples_are_recognised(trained: Path) -> None:
-    session = onnxruntime.InferenceSession(trained / "1" / "model.onnx")
+@pytest.mark.parametrize("committed", [False, True], ids=["fresh", "committed"])
+def test_the_samples_are_recognised(trained: Path, committed: bool) -> None:
+    folder = REPOSITORY / "model-artifacts" / "digits" if committed else trained
+    session = onnxruntime.InferenceSession(folder / "1" / "model.onnx")
     for name, label in {"zero": 0, "two": 2, "three": 3, "five": 5, "seven": 7}.items():
-        picture = Image.open(trained / "samples" / f"{name}.png")
+        picture = Image.open(folder / "samples" / f"{name}.png")
         assert (picture.size, picture.mode) == ((32, 32), "L")
         image = np.broadcast_to(np.asarray(picture, dtype=np.float32) / 255, (1, 3, 32, 32))
         assert session.run(None, {"image": image})[0].argmax() == label
-    (tensor,) = json.loads((trained / "samples" / "request.json").read_text())["inputs"]
-    assert (tensor["name"], tensor["datatype"], tensor["shape"]) == ("image", "FP32", [1, 3, 32, 32])
+    (tensor,) = json.loads((folder / "samples" / "request.json").read_text())["inputs"]
+    assert (tensor["name"], tensor["datatype"], tensor["shape"]) == (
+        "image",
+        "FP32",
+        [1, 3, 32, 32],
+    )
     assert all(value == round(value, 4) for value in tensor["data"])
     image = np.array(tensor["data"], dtype=np.float32).reshape(tensor["shape"])
     probabilities = session.run(None, {"image": image})[0][0]
@@ -119,7 +129,10 @@ def test_too_low_an_accuracy_leaves_the_output_as_it_was(trained: Path) -> None:
     result = run("--output", trained, "--epochs", 1, "--min-accuracy", 1)
     assert result.returncode == 1
     assert result.stderr.startswith("train.py: the accuracy on the held-out digits is 0.")
-    assert "expected at least 1; nothing was written" in result.stderr and result.stderr.count("\n") == 1
+    assert (
+        "expected at least 1; nothing was written" in result.stderr
+        and result.stderr.count("\n") == 1
+    )
     assert tree(trained) == before
 
 
@@ -151,3 +164,18 @@ def test_a_second_version_leaves_the_first_and_the_settings(trained: Path) -> No
     assert {path: after[path] for path in before} == before
     # The same options give the same network.
     assert after["2/model.onnx"] == before["1/model.onnx"]
+
+
+def test_a_weak_model_can_be_asked_for(tmp_path: Path) -> None:
+    assert run("--output", tmp_path / "weak", "--epochs", 1, "--min-accuracy", 0).returncode == 0
+    assert json.loads((tmp_path / "weak" / "1" / "metrics.json").read_text())["accuracy"] < 0.97
+    assert 'name: "weak"' in (tmp_path / "weak" / "config.pbtxt").read_text()
+
+
+def test_an_output_that_can_not_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = run("--output", tmp_path / "file" / "digits", "--epochs", 1, "--min-accuracy", 0)
+    assert result.returncode == 1
+    assert (
+        result.stderr == f"train.py: can't write {tmp_path / 'file' / 'digits'}: Not a directory\n"
+    )
