@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import type { Log } from '../inference/ports.ts';
 import type { InferenceService } from '../inference/service.ts';
-import { MethodNotAllowed, NotFound, ProtocolError } from '../protocol/errors.ts';
+import { MethodNotAllowed, NotFound, ProtocolError, Unavailable } from '../protocol/errors.ts';
 import { decodeInferRequest } from '../protocol/infer-request.ts';
 import { type EncodedResponse, encodeInferResponse } from '../protocol/infer-response.ts';
-import { headerLength, readBody } from './body.ts';
+import { headerLength, readBody, readyOnly } from './body.ts';
 import { chooseEncoding, decodeBody, ENCODINGS, encodeBody, UnsupportedEncoding } from './compression.ts';
 import { type AccessRules, checkAccess } from './guard.ts';
 import { traceId } from './trace.ts';
@@ -29,6 +29,8 @@ type RequestLine = {
   bytes_out: number;
 };
 
+/** Bodies of requests that carry no tensors. */
+const MAX_CONTROL_BYTES = 1024 * 1024;
 const HEADER_LENGTH = 'Inference-Header-Content-Length';
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
@@ -87,6 +89,22 @@ export function createApp({ service, log, access, maxBodyBytes, metrics }: AppPa
     service.ready() ? json(context, { live: true, ready: true }) : fail(context, 503, 'the server is not ready', 1),
   );
   route('GET', ['/v2', '/v2/'], (context) => json(context, service.serverMetadata()));
+  route('GET', ['/v2/models'], async (context) => json(context, { models: await service.models() }));
+  route('GET', ['/v2/models/stats'], async (context) => json(context, { model_stats: await service.statistics() }));
+  route('POST', ['/v2/repository/index', '/v2/repository/:repository/index'], async (context) => {
+    const body = await readBody(context.req.raw, MAX_CONTROL_BYTES);
+    return json(context, await service.repositoryIndex(readyOnly(body)));
+  });
+  route(
+    'POST',
+    ['load', 'unload'].map((verb) => `/v2/repository/models/:model/${verb}`),
+    () => {
+      throw new Unavailable('explicit model load / unload is not allowed: every model of the repository is served');
+    },
+  );
+  route('GET', ofModel('/stats'), async (context, name, version) =>
+    json(context, { model_stats: await service.statistics(name, version) }),
+  );
   route('GET', ofModel('/ready'), async (context, name, version) => {
     await service.modelReady(name, version);
     return json(context, { name, ready: true });
@@ -96,7 +114,8 @@ export function createApp({ service, log, access, maxBodyBytes, metrics }: AppPa
     const line = context.get('line');
     line.bytes_in = received.length;
     const body = await decodeBody(received, context.req.header('Content-Encoding'), maxBodyBytes);
-    const request = decodeInferRequest(body, headerLength(context.req.header(HEADER_LENGTH), body.length));
+    const length = headerLength(context.req.header(HEADER_LENGTH), body.length);
+    const request = length === 0 ? await service.rawRequest(body, name, version) : decodeInferRequest(body, length);
     const response = await service.infer(request, name, version);
     line.version = response.modelVersion;
     return sendInference(context, encodeInferResponse(response, request));

@@ -1,4 +1,5 @@
 import { InvalidRequest, TooLarge } from '../protocol/errors.ts';
+import { JsonReader } from '../protocol/json-reader.ts';
 import { quote } from '../protocol/names.ts';
 
 /**
@@ -44,16 +45,32 @@ function tooLarge(got: string, limit: number): TooLarge {
 }
 
 /**
- * How many bytes of the body are JSON, from the header of the binary tensor data extension.
- * @throws InvalidRequest for anything but an integer from 1 to the body's length
+ * How many bytes of the body are JSON, from the header of the binary tensor data extension; 0 for a raw request.
+ * @throws InvalidRequest for anything but an integer up to the body's length
  */
 export function headerLength(header: string | undefined, bodyLength: number): number | undefined {
   if (header === undefined) return undefined;
   const length = /^[0-9]{1,10}$/.test(header) ? Number(header) : Number.NaN;
-  if (!(length >= 1 && length <= bodyLength)) {
+  if (!(length <= bodyLength)) {
     throw new InvalidRequest(
-      `Inference-Header-Content-Length is ${quote(header)}; expected the bytes of JSON, from 1 to the body's ${bodyLength}`,
+      `Inference-Header-Content-Length is ${quote(header)}; expected the bytes of JSON, from 0 to the body's ${bodyLength}`,
     );
   }
   return length;
+}
+
+/**
+ * The `ready` of a repository index request, whose body may be empty.
+ * @throws InvalidRequest
+ */
+export function readyOnly(body: Uint8Array): boolean {
+  if (body.length === 0) return false;
+  const reader = new JsonReader(body);
+  let ready = false;
+  reader.object('the request', (key) => {
+    if (key === 'ready') ready = reader.boolean("'ready'");
+    else reader.skip(quote(key));
+  });
+  reader.end();
+  return ready;
 }

@@ -19,7 +19,13 @@ export type ServedModel = ModelId & {
   readonly labels: ReadonlyMap<string, readonly string[]>;
 };
 
-export type ModelState = ModelId & { readonly state: 'READY' | 'LOADING' | 'UNAVAILABLE'; readonly reason?: string };
+export type ModelState = {
+  readonly model: string;
+  /** Undefined: no version of the model can be served, as its configuration can't be read. */
+  readonly version?: string;
+  readonly state: 'READY' | 'LOADING' | 'UNAVAILABLE';
+  readonly reason?: string;
+};
 
 type Slot = {
   readonly model: string;
@@ -56,6 +62,8 @@ export class ModelRegistry {
   readonly #settings: RegistrySettings;
   readonly #slots = new Map<string, Slot>();
   readonly #listings = new Map<string, Listing>();
+  /** Why a model's configuration can't be read. */
+  readonly #rejected = new Map<string, string>();
 
   constructor(store: ModelStore, engine: Engine, log: Log, settings: RegistrySettings) {
     this.#store = store;
@@ -70,9 +78,15 @@ export class ModelRegistry {
 
   /** Everything that has been loaded, or that failed to load. */
   states(): ModelState[] {
-    return Array.from(this.#slots.values(), ({ model, version, state, reason }) =>
+    const rejected = Array.from(this.#rejected, ([model, reason]) => ({
+      model,
+      state: 'UNAVAILABLE' as const,
+      reason,
+    }));
+    const versions = Array.from(this.#slots.values(), ({ model, version, state, reason }) =>
       state === 'UNAVAILABLE' ? { model, version, state, reason } : { model, version, state },
     );
+    return [...rejected, ...versions].sort((a, b) => (a.model < b.model ? -1 : 1));
   }
 
   served(): ServedModel[] {
@@ -116,6 +130,7 @@ export class ModelRegistry {
     const found = await this.#store.find(model).catch((error: unknown) => {
       throw error instanceof ModelRejected ? this.#reject(model, error) : error;
     });
+    this.#rejected.delete(model);
     const listing = { ...found, servable: servableVersions(found.config.version_policy, found.versions), readAt: now };
     // A model that is not there is not remembered, or names made up by clients would fill the memory.
     if (found.versions.length > 0) this.#listings.set(model, listing);
@@ -126,6 +141,7 @@ export class ModelRegistry {
 
   /** A model whose configuration can't be read: it has no version that could be blamed. */
   #reject(model: string, { message }: ModelRejected): Unavailable {
+    this.#rejected.set(model, message);
     return new Unavailable(
       `Request for unknown model: '${model}' is not at ready state: failed to load: ${message}`,
       Math.ceil(this.#settings.refreshMs / 1000),

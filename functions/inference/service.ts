@@ -7,14 +7,25 @@ import type {
   TensorMetadata,
 } from '../protocol/messages.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
+import { decodeRawRequest } from '../protocol/raw-request.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { classesWanted, classify } from './classification.ts';
-import type { Telemetry, Timing } from './ports.ts';
-import type { ModelRegistry, ServedModel } from './registry.ts';
+import type { InferenceRecord, Telemetry, Timing } from './ports.ts';
+import type { ModelRegistry, ModelState, ServedModel } from './registry.ts';
 import { batchRows, checkInputs, outputNames, toClientShapes, toModelShapes } from './signature.ts';
+import { type ModelStatistics, Statistics } from './statistics.ts';
+
+export type IndexEntry = { readonly name: string } & Partial<Omit<ModelState, 'model'>>;
 
 /** The protocol's extensions that this server has. */
-const EXTENSIONS = ['binary_tensor_data', 'classification', 'model_configuration', 'parameters'];
+const EXTENSIONS = [
+  'binary_tensor_data',
+  'classification',
+  'model_configuration',
+  'model_repository',
+  'parameters',
+  'statistics',
+];
 
 export type ServiceSettings = {
   readonly name: string;
@@ -28,6 +39,7 @@ export class InferenceService {
   readonly #registry: ModelRegistry;
   readonly #telemetry: Telemetry;
   readonly #settings: ServiceSettings;
+  readonly #statistics = new Statistics();
   #started = false;
 
   constructor(registry: ModelRegistry, telemetry: Telemetry, settings: ServiceSettings) {
@@ -71,6 +83,38 @@ export class InferenceService {
     };
   }
 
+  /** The names of all models of the repository. */
+  models(): Promise<readonly string[]> {
+    return this.#registry.models();
+  }
+
+  /** Triton's repository index: every model, with the state of its versions where one was loaded or tried. */
+  async repositoryIndex(readyOnly: boolean): Promise<IndexEntry[]> {
+    const states = this.#registry.states();
+    const names = await this.#registry.models();
+    const entries = names.flatMap((name): IndexEntry[] => {
+      const known = states.filter(({ model }) => model === name);
+      return known.length === 0 ? [{ name }] : known.map(({ model: _, ...state }) => ({ name, ...state }));
+    });
+    return readyOnly ? entries.filter(({ state }) => state === 'READY') : entries;
+  }
+
+  /** What this process has counted for one version, for the loaded versions of one model, or for all. */
+  async statistics(model?: string, version?: string): Promise<ModelStatistics[]> {
+    if (model !== undefined) await this.#registry.get(model, version);
+    return this.#registry
+      .served()
+      .filter((served) => model === undefined || served.model === model)
+      .filter((served) => version === undefined || served.version === version)
+      .map((served) => this.#statistics.of(served));
+  }
+
+  /** A request whose body is nothing but the bytes of the model's one input. */
+  async rawRequest(body: Uint8Array<ArrayBuffer>, model: string, version?: string): Promise<InferRequest> {
+    const { serving } = await this.#registry.get(model, version);
+    return decodeRawRequest(body, model, serving.inputs, serving.maxBatchSize > 0);
+  }
+
   /** The model's configuration, completed. */
   async modelConfig(model: string, version?: string): Promise<ModelConfig> {
     const { serving } = await this.#registry.get(model, version);
@@ -85,7 +129,9 @@ export class InferenceService {
     const rows = batchRows(serving, request.inputs);
     const record = (outcome: string, timing?: Timing): void => {
       const total = performance.now() - started;
-      this.#telemetry.inference({ model, version: served.version, outcome, rows, total, timing });
+      const entry: InferenceRecord = { model, version: served.version, outcome, rows, total, timing };
+      this.#statistics.add(entry);
+      this.#telemetry.inference(entry);
     };
     try {
       checkInputs(model, serving, request.inputs);

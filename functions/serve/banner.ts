@@ -39,7 +39,7 @@ export function banner(
   }
   for (const state of states) {
     const reason = state.reason === undefined ? '' : `: ${state.reason}`;
-    lines.push(`  ${state.model} version ${state.version}  ${state.state}${reason}`);
+    lines.push(`  ${state.model}${state.version ? ` version ${state.version}` : ''}  ${state.state}${reason}`);
   }
   const [first] = served;
   if (first !== undefined) lines.push('', 'Try it:', '', `  ${exampleCall(url, settings, first)}`);

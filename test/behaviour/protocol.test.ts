@@ -28,7 +28,14 @@ describe.each(EDGES)('the protocol through $name', (edge) => {
       {
         name: 'tested',
         version: expect.stringMatching(/^\d+\.\d+\.\d+/),
-        extensions: ['binary_tensor_data', 'classification', 'model_configuration', 'parameters'],
+        extensions: [
+          'binary_tensor_data',
+          'classification',
+          'model_configuration',
+          'model_repository',
+          'parameters',
+          'statistics',
+        ],
       },
     ]);
   });

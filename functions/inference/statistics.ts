@@ -1,0 +1,101 @@
+import type { InferenceRecord, ModelId } from './ports.ts';
+
+/** How often something happened and how long it took in all, in nanoseconds. */
+type Duration = { count: number; ns: number };
+
+/** Triton's statistics of one version, under its own field names. */
+export type ModelStatistics = {
+  readonly name: string;
+  readonly version: string;
+  /** Milliseconds since 1970 of the last request; 0 before the first. */
+  last_inference: number;
+  /** Rows. */
+  inference_count: number;
+  /** Runs of the model. */
+  execution_count: number;
+  readonly inference_stats: { readonly [part in Part]: Duration };
+  readonly batch_stats: BatchStatistics[];
+};
+
+type Part =
+  | 'success'
+  | 'fail'
+  | 'queue'
+  | 'compute_input'
+  | 'compute_infer'
+  | 'compute_output'
+  | 'cache_hit'
+  | 'cache_miss';
+
+type BatchStatistics = {
+  readonly batch_size: number;
+  readonly compute_input: Duration;
+  readonly compute_infer: Duration;
+  readonly compute_output: Duration;
+};
+
+/** Counts what this process has computed, since it started. */
+export class Statistics {
+  readonly #models = new Map<string, ModelStatistics>();
+
+  add(record: InferenceRecord): void {
+    const of = this.of(record);
+    of.last_inference = Date.now();
+    const { timing, total, rows } = record;
+    if (timing === undefined) {
+      count(of.inference_stats.fail, total);
+      return;
+    }
+    of.inference_count += rows;
+    of.execution_count++;
+    count(of.inference_stats.success, total);
+    count(of.inference_stats.queue, timing.queue);
+    for (const parts of [of.inference_stats, batch(of.batch_stats, rows)]) {
+      count(parts.compute_input, timing.input);
+      count(parts.compute_infer, timing.infer);
+      count(parts.compute_output, timing.output);
+    }
+  }
+
+  /** What was counted for one version; zeros for one that was not asked yet. */
+  of({ model, version }: ModelId): ModelStatistics {
+    const key = `${model}/${version}`;
+    const known = this.#models.get(key);
+    if (known !== undefined) return known;
+    const fresh: ModelStatistics = {
+      name: model,
+      version,
+      last_inference: 0,
+      inference_count: 0,
+      execution_count: 0,
+      inference_stats: {
+        success: zero(),
+        fail: zero(),
+        queue: zero(),
+        compute_input: zero(),
+        compute_infer: zero(),
+        compute_output: zero(),
+        cache_hit: zero(),
+        cache_miss: zero(),
+      },
+      batch_stats: [],
+    };
+    this.#models.set(key, fresh);
+    return fresh;
+  }
+}
+
+const zero = (): Duration => ({ count: 0, ns: 0 });
+
+function count(duration: Duration, milliseconds: number): void {
+  duration.count++;
+  duration.ns += Math.round(milliseconds * 1e6);
+}
+
+function batch(all: BatchStatistics[], rows: number): BatchStatistics {
+  const known = all.find(({ batch_size }) => batch_size === rows);
+  if (known !== undefined) return known;
+  const fresh = { batch_size: rows, compute_input: zero(), compute_infer: zero(), compute_output: zero() };
+  all.push(fresh);
+  return fresh;
+}
