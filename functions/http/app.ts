@@ -8,6 +8,7 @@ import { type EncodedResponse, encodeInferResponse } from '../protocol/infer-res
 import { headerLength, readBody, readyOnly } from './body.ts';
 import { chooseEncoding, decodeBody, ENCODINGS, encodeBody, UnsupportedEncoding } from './compression.ts';
 import { type AccessRules, checkAccess } from './guard.ts';
+import { openApi } from './openapi.ts';
 import { traceId } from './trace.ts';
 
 export type AppParts = {
@@ -126,6 +127,10 @@ export function createApp({ service, log, access, maxBodyBytes, metrics }: AppPa
   route('GET', ofModel(''), async (context, name, version) =>
     json(context, await service.modelMetadata(name, version)),
   );
+  route('GET', ['/openapi.json'], (context) => {
+    const { name, version } = service.serverMetadata();
+    return json(context, openApi(name, version));
+  });
   route('GET', ['/metrics'], async (context) => {
     const { contentType, text } = await metrics();
     return send(context, 200, { 'Content-Type': contentType }, text);

@@ -10,7 +10,7 @@ beforeAll(async () => {
 afterAll(() => server.close());
 
 // Clients that we did not write, in their own language, against the real server.
-test('tritonclient, sync and asyncio, works unmodified', { timeout: 300_000 }, async () => {
+test('tritonclient and the KServe client work unmodified', { timeout: 300_000 }, async () => {
   const python = await ensureVenv();
   const env = { ...process.env, SERVER_ADDRESS: new URL(server.url).host, MODEL_REPOSITORY: inject('repository') };
   const { code, output } = await new Promise<{ code: unknown; output: string }>((resolve) => {

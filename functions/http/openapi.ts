@@ -1,0 +1,233 @@
+import { DATATYPE_NAMES } from '../protocol/datatypes.ts';
+
+type Json = { readonly [key: string]: unknown };
+
+const text = { type: 'string' };
+const integer = { type: 'integer' };
+const object = (properties: Json, required: string[] = Object.keys(properties)): Json => ({
+  type: 'object',
+  properties,
+  required,
+});
+const list = (items: Json): Json => ({ type: 'array', items });
+const ref = (name: string): Json => ({ $ref: `#/components/schemas/${name}` });
+const json = (schema: Json): Json => ({ 'application/json': { schema } });
+
+const duration = object({ count: integer, ns: integer });
+const parameters: Json = {
+  type: 'object',
+  additionalProperties: { type: ['string', 'number', 'boolean'] },
+};
+
+const SCHEMAS: Json = {
+  Error: object({ error: { ...text, description: 'One sentence: what was wrong, what was got, what is expected.' } }),
+  Datatype: { type: 'string', enum: DATATYPE_NAMES },
+  Parameters: parameters,
+  TensorMetadata: object({
+    name: text,
+    datatype: ref('Datatype'),
+    shape: { ...list(integer), description: '-1 for a dimension that may vary.' },
+  }),
+  ServerMetadata: object({ name: text, version: text, extensions: list(text) }),
+  ModelMetadata: object({
+    name: text,
+    versions: list(text),
+    platform: text,
+    inputs: list(ref('TensorMetadata')),
+    outputs: list(ref('TensorMetadata')),
+  }),
+  ModelConfig: {
+    ...object({ name: text, platform: text, backend: text, max_batch_size: integer }),
+    description: "Triton's ModelConfig, completed from the model file, under the message's own field names.",
+    additionalProperties: true,
+  },
+  RequestInput: object(
+    {
+      name: text,
+      shape: list({ type: 'integer', minimum: 0 }),
+      datatype: ref('Datatype'),
+      parameters: ref('Parameters'),
+      data: {
+        type: 'array',
+        description: 'Row-major, flat or nested like the shape. Not with the parameter binary_data_size.',
+        items: {},
+      },
+    },
+    ['name', 'shape', 'datatype'],
+  ),
+  RequestOutput: object({ name: text, parameters: ref('Parameters') }, ['name']),
+  InferRequest: object(
+    { id: text, parameters: ref('Parameters'), inputs: list(ref('RequestInput')), outputs: list(ref('RequestOutput')) },
+    ['inputs'],
+  ),
+  ResponseOutput: object(
+    {
+      name: text,
+      datatype: ref('Datatype'),
+      shape: list(integer),
+      parameters: ref('Parameters'),
+      data: { type: 'array', description: 'Flat. Not with the parameter binary_data_size.', items: {} },
+    },
+    ['name', 'datatype', 'shape'],
+  ),
+  InferResponse: object({ id: text, model_name: text, model_version: text, outputs: list(ref('ResponseOutput')) }, [
+    'model_name',
+    'model_version',
+    'outputs',
+  ]),
+  ModelStatistics: object({
+    name: text,
+    version: text,
+    last_inference: { ...integer, description: 'Milliseconds since 1970; 0 before the first request.' },
+    inference_count: { ...integer, description: 'Rows.' },
+    execution_count: { ...integer, description: 'Runs of the model.' },
+    inference_stats: object(
+      Object.fromEntries(
+        ['success', 'fail', 'queue', 'compute_input', 'compute_infer', 'compute_output', 'cache_hit', 'cache_miss'].map(
+          (part) => [part, duration],
+        ),
+      ),
+    ),
+    batch_stats: list(
+      object({ batch_size: integer, compute_input: duration, compute_infer: duration, compute_output: duration }),
+    ),
+  }),
+  IndexEntry: object(
+    { name: text, version: text, state: { type: 'string', enum: ['READY', 'LOADING', 'UNAVAILABLE'] }, reason: text },
+    ['name'],
+  ),
+};
+
+const ERRORS: { readonly [status: number]: string } = {
+  400: 'The request is malformed or does not fit the model.',
+  401: 'The token is missing or wrong.',
+  403: 'Host or Origin name another machine.',
+  404: 'There is no such model or version.',
+  413: 'The body is too large.',
+  500: "The model's process ended while it computed.",
+  501: "The request's Content-Encoding is not gzip or deflate.",
+  503: 'The model does not load, or too many of its requests wait already.',
+  504: 'The model did not answer before the deadline.',
+};
+
+function operation(summary: string, success: Json, errors: number[], more: Json = {}): Json {
+  const failed = [401, 403, ...errors].map((status) => [
+    status,
+    { description: ERRORS[status], content: json(ref('Error')) },
+  ]);
+  return { summary, ...more, responses: { 200: { description: 'OK', ...success }, ...Object.fromEntries(failed) } };
+}
+
+const headerLength = {
+  schema: { type: 'integer', minimum: 0 },
+  description: 'Bytes of JSON before the binary tensors; 0: the body is the one input, raw.',
+};
+
+const infer = operation(
+  'Compute the outputs for some inputs',
+  {
+    headers: { 'Inference-Header-Content-Length': headerLength },
+    content: {
+      ...json(ref('InferResponse')),
+      'application/octet-stream': { schema: { type: 'string', format: 'binary' } },
+    },
+  },
+  [400, 404, 413, 500, 501, 503, 504],
+  {
+    requestBody: {
+      required: true,
+      content: {
+        ...json(ref('InferRequest')),
+        'application/octet-stream': { schema: { type: 'string', format: 'binary' } },
+      },
+    },
+  },
+);
+
+const jsonOf = (schema: Json): Json => ({ content: json(schema) });
+const ofModel = [404, 503];
+
+const index = operation('Every model of the repository with its state', jsonOf(list(ref('IndexEntry'))), [400, 413], {
+  requestBody: { content: json(object({ ready: { type: 'boolean' } }, [])) },
+});
+
+const refused = operation('Refused: every model of the repository is served', {}, [503]);
+
+const MODEL = { name: 'model', in: 'path', required: true, schema: text };
+const VERSION = { name: 'version', in: 'path', required: true, schema: { type: 'string', pattern: '^[0-9]+$' } };
+
+/** Of each path the operations; those of a model also exist for one version of it. */
+const PATHS: { readonly [path: string]: Json } = {
+  '/v2/health/live': { get: operation('Whether the server runs', jsonOf(object({ live: { type: 'boolean' } })), []) },
+  '/v2/health/ready': {
+    get: operation(
+      'Whether at least one model serves',
+      jsonOf(object({ live: { type: 'boolean' }, ready: { type: 'boolean' } })),
+      [503],
+    ),
+  },
+  '/v2': { get: operation('Name, version and extensions of the server', jsonOf(ref('ServerMetadata')), []) },
+  '/v2/models': { get: operation('Names of all models', jsonOf(object({ models: list(text) })), []) },
+  '/v2/models/stats': {
+    get: operation(
+      'What this process has computed, of every model',
+      jsonOf(object({ model_stats: list(ref('ModelStatistics')) })),
+      [],
+    ),
+  },
+  '/v2/repository/index': { post: index },
+  '/v2/repository/{repository}/index': {
+    parameters: [{ name: 'repository', in: 'path', required: true, schema: text }],
+    post: index,
+  },
+  '/v2/repository/models/{model}/load': { parameters: [MODEL], post: refused },
+  '/v2/repository/models/{model}/unload': { parameters: [MODEL], post: refused },
+  '/v2/models/{model}': { get: operation('Inputs and outputs of a model', jsonOf(ref('ModelMetadata')), ofModel) },
+  '/v2/models/{model}/ready': {
+    get: operation('Whether a model serves', jsonOf(object({ name: text, ready: { type: 'boolean' } })), ofModel),
+  },
+  '/v2/models/{model}/config': {
+    get: operation('The completed configuration of a model', jsonOf(ref('ModelConfig')), ofModel),
+  },
+  '/v2/models/{model}/stats': {
+    get: operation(
+      'What this process has computed, of one model',
+      jsonOf(object({ model_stats: list(ref('ModelStatistics')) })),
+      ofModel,
+    ),
+  },
+  '/v2/models/{model}/infer': { post: infer },
+  '/openapi.json': { get: operation('This document', jsonOf({ type: 'object' }), []) },
+  '/metrics': {
+    get: operation("Prometheus metrics under Triton's names", { content: { 'text/plain': { schema: text } } }, []),
+  },
+};
+
+/** The OpenAPI 3.1 description of the whole API. */
+export function openApi(title: string, version: string): Json {
+  const paths = Object.entries(PATHS).flatMap(([path, operations]): [string, Json][] => {
+    if (!path.startsWith('/v2/models/{model}')) return [[path, operations]];
+    const versioned = path.replace('{model}', '{model}/versions/{version}');
+    return [
+      [path, { parameters: [MODEL], ...operations }],
+      [versioned, { parameters: [MODEL, VERSION], ...operations }],
+    ];
+  });
+  return {
+    openapi: '3.1.0',
+    info: {
+      title,
+      version,
+      description: 'The Open Inference Protocol V2. docs/api.md of the project explains it.',
+      license: { name: 'Apache 2.0', identifier: 'Apache-2.0' },
+    },
+    paths: Object.fromEntries(paths),
+    components: {
+      schemas: SCHEMAS,
+      securitySchemes: {
+        token: { type: 'http', scheme: 'bearer', description: 'API_TOKEN, where the server has one.' },
+      },
+    },
+    security: [{}, { token: [] }],
+  };
+}

@@ -1,0 +1,22 @@
+import { expect, inject, test } from 'vitest';
+import { openApi } from '../../functions/http/openapi.ts';
+import { composeLocalService } from '../../functions/serve/compose.ts';
+import { readLocalSettings } from '../../functions/serve/env.ts';
+
+const silent = { info: () => {}, warn: () => {}, error: () => {} };
+
+test('every route is in the OpenAPI document, and everything in it is a route', async () => {
+  const { app, engine } = composeLocalService(readLocalSettings({ MODEL_REPOSITORY: inject('repository') }), silent);
+  const routed = app.routes
+    .filter(({ method, path }) => method !== 'ALL' && path !== '/v2/')
+    .map(({ method, path }) => `${method} ${path.replace(/:(\w+)(?:\{[^}]*\})?/g, '{$1}')}`);
+  await engine.close();
+  const { paths } = openApi('', '') as { paths: { [path: string]: { [method: string]: unknown } } };
+  const documented = Object.entries(paths).flatMap(([path, operations]) =>
+    Object.keys(operations)
+      .filter((key) => key !== 'parameters')
+      .map((method) => `${method.toUpperCase()} ${path}`),
+  );
+  expect(documented.sort()).toEqual([...new Set(routed)].sort());
+  expect(documented.length).toBeGreaterThan(20);
+});
