@@ -23,6 +23,8 @@ export type IsolatedEngineSettings = {
 
 /** A spare process ends after so long without work. */
 const SPARE_IDLE_MS = 30_000;
+/** After a process that did not even start, the next one is tried so much later. */
+const FAILED_START_PAUSE_MS = 1_000;
 
 type Worker = {
   readonly process: WorkerProcess;
@@ -59,12 +61,18 @@ export class IsolatedEngine implements Engine {
   readonly #reaper: NodeJS.Timeout;
   #nextKey = 1;
   #closed = false;
+  #pause: NodeJS.Timeout | undefined;
+  /** A process that hangs in a model would outlive this one. */
+  readonly #killAll = (): void => {
+    for (const { process } of this.#workers) process.kill();
+  };
 
   constructor(settings: IsolatedEngineSettings, log: Log) {
     this.#settings = settings;
     this.#log = log;
     for (let i = 0; i < settings.processes; i++) this.#startWorker();
     this.#reaper = setInterval(() => this.#endIdleSpare(), SPARE_IDLE_MS / 3).unref();
+    process.on('exit', this.#killAll);
   }
 
   async load(id: ModelId, path: string, config: ModelConfig): Promise<IsolatedModel> {
@@ -79,8 +87,10 @@ export class IsolatedEngine implements Engine {
   async close(): Promise<void> {
     this.#closed = true;
     clearInterval(this.#reaper);
+    clearTimeout(this.#pause);
+    process.off('exit', this.#killAll);
     for (const job of this.#queue.splice(0)) job.fail(new ModelFailed('the server is shutting down'));
-    for (const { process } of this.#workers) process.kill();
+    this.#killAll();
     await Promise.all(Array.from(this.#workers, ({ process }) => process.exited));
   }
 
@@ -265,7 +275,7 @@ export class IsolatedEngine implements Engine {
   }
 
   #startWorker(): void {
-    if (this.#closed) return;
+    if (this.#closed || this.#pause !== undefined) return;
     const worker: Worker = {
       process: new WorkerProcess(),
       loaded: new Set(),
@@ -280,13 +290,17 @@ export class IsolatedEngine implements Engine {
         this.#dispatch();
       },
       (error: WorkerExited) => {
-        if (!this.#closed) this.#log.error({ how: error.message }, 'a child process did not start');
+        if (this.#closed) return;
+        this.#log.error({ how: error.message }, 'a child process did not start');
+        this.#pause ??= setTimeout(() => {
+          this.#pause = undefined;
+          this.#dispatch();
+        }, FAILED_START_PAUSE_MS);
       },
     );
     void worker.process.exited.then(() => {
       this.#workers.delete(worker);
-      // One that never became ready would fail again at once: then the next request tries.
-      if (worker.ready && this.#workers.size < this.#settings.processes) this.#startWorker();
+      if (this.#workers.size < this.#settings.processes) this.#startWorker();
       this.#dispatch();
     });
   }
@@ -308,6 +322,8 @@ function unexpected(message: FromWorker): Error {
 /** A model in the isolated lane. */
 export class IsolatedModel implements LoadedModel {
   readonly #engine: IsolatedEngine;
+  #running = 0;
+  #unloaded = false;
   readonly id: ModelId;
   readonly key: string;
   readonly path: string;
@@ -345,11 +361,23 @@ export class IsolatedModel implements LoadedModel {
     return this.#engine.pending(this);
   }
 
-  run(inputs: readonly Tensor[], outputNames: readonly string[], deadline: number): Promise<Computed> {
-    return this.#engine.run(this, inputs, outputNames, deadline);
+  async run(inputs: readonly Tensor[], outputNames: readonly string[], deadline: number): Promise<Computed> {
+    this.#running++;
+    try {
+      return await this.#engine.run(this, inputs, outputNames, deadline);
+    } finally {
+      this.#running--;
+      this.#forgetWhenIdle();
+    }
   }
 
+  /** Requests that are under way, or that were on their way here, are still answered. */
   async unload(): Promise<void> {
-    this.#engine.unload(this);
+    this.#unloaded = true;
+    this.#forgetWhenIdle();
+  }
+
+  #forgetWhenIdle(): void {
+    if (this.#unloaded && this.#running === 0) this.#engine.unload(this);
   }
 }

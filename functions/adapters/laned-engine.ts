@@ -50,6 +50,8 @@ class LanedModel implements LoadedModel {
   readonly #proofs = new Map<string, number>();
   #inline: OrtSession | undefined;
   #loadingInline = false;
+  #runningInline = 0;
+  #unloaded = false;
 
   constructor(isolated: IsolatedModel) {
     this.#isolated = isolated;
@@ -100,9 +102,16 @@ class LanedModel implements LoadedModel {
   }
 
   async unload(): Promise<void> {
+    this.#unloaded = true;
+    await this.#isolated.unload();
+    await this.#releaseWhenIdle();
+  }
+
+  /** ONNX Runtime starts a run a moment after it was asked to: a session that is released meanwhile is gone then. */
+  async #releaseWhenIdle(): Promise<void> {
+    if (!this.#unloaded || this.#runningInline > 0) return;
     const inline = this.#inline;
     this.#inline = undefined;
-    await this.#isolated.unload();
     await inline?.release();
   }
 
@@ -118,7 +127,7 @@ class LanedModel implements LoadedModel {
   }
 
   async #loadInline(): Promise<void> {
-    if (this.#inline !== undefined || this.#loadingInline) return;
+    if (this.#loadingInline || this.#unloaded) return;
     this.#loadingInline = true;
     try {
       this.#inline = await OrtSession.load(this.#isolated.path, this.#isolated.config);
@@ -133,11 +142,17 @@ class LanedModel implements LoadedModel {
     inputs: readonly Tensor[],
     outputNames: readonly string[],
   ): Promise<Computed> {
-    const startedAt = performance.now();
-    const outputs = await session.run(inputs, outputNames);
-    const infer = performance.now() - startedAt;
-    if (infer > DISPROOF_MS) this.#proofs.delete(shapes);
-    return { outputs, timing: { queue: 0, input: 0, infer, output: 0 } };
+    this.#runningInline++;
+    try {
+      const startedAt = performance.now();
+      const outputs = await session.run(inputs, outputNames);
+      const infer = performance.now() - startedAt;
+      if (infer > DISPROOF_MS) this.#proofs.delete(shapes);
+      return { outputs, timing: { queue: 0, input: 0, infer, output: 0 } };
+    } finally {
+      this.#runningInline--;
+      await this.#releaseWhenIdle();
+    }
   }
 }
 

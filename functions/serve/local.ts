@@ -32,7 +32,7 @@ async function serve(settings: LocalSettings): Promise<void> {
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
   try {
     await listen(server, settings);
-    drainOnSignal(server, engine, log);
+    drainOnSignal(server, engine, log, settings);
     await service.start();
   } catch (error) {
     await engine.close();
@@ -70,13 +70,17 @@ function listen(server: Server, { host, port }: LocalSettings): Promise<void> {
   });
 }
 
+const DRAIN_GRACE_MS = 5_000;
+
 /** The first signal lets the requests under way finish; a second one ends the server at once. */
-function drainOnSignal(server: Server, engine: Engine, log: Log): void {
+function drainOnSignal(server: Server, engine: Engine, log: Log, { requestTimeoutMs }: LocalSettings): void {
   let draining = false;
   const drain = (signal: NodeJS.Signals): void => {
     if (draining) process.exit(1);
     draining = true;
     log.info({ signal }, 'draining: requests under way are answered, new ones are not taken');
+    // No request takes longer; what is open then is a client that does not go on.
+    setTimeout(() => server.closeAllConnections(), requestTimeoutMs + DRAIN_GRACE_MS).unref();
     // Connections that wait for a next request are closed by `close`, the others once their answer is out.
     server.close(async () => {
       await engine.close();

@@ -189,3 +189,17 @@ function children(): number[] {
     .split('\n')
     .map(Number);
 }
+
+test('a model that is unloaded while it computes still answers, in both lanes', async () => {
+  const engine = new LanedEngine(new IsolatedEngine(settings, log));
+  for (const name of ['identity_fp32', 'slow_matmul']) {
+    for (let round = 0; round < 20; round++) {
+      const model = await load(engine, name);
+      const runs = Array.from({ length: 3 }, () => runOnes(model, soon()));
+      await model.unload();
+      for (const { outputs } of await Promise.all(runs)) expect(outputs).toHaveLength(1);
+      if (name === 'slow_matmul') break;
+    }
+  }
+  await engine.close();
+});
