@@ -1,3 +1,4 @@
+import protojson from 'protobufjs/ext/protojson.js';
 import textformat from 'protobufjs/ext/textformat.js';
 import protobuf from 'protobufjs/light.js';
 import { ModelRejected } from '../inference/ports.ts';
@@ -132,10 +133,22 @@ const type = root.lookupType('ModelConfig');
  * @throws ModelRejected that says where the text is wrong
  */
 export function parseModelConfig(text: string): ModelConfig {
+  return read(() => textformat.fromText(type, text));
+}
+
+/**
+ * Reads the JSON form, which a load request may bring along; numbers may be written as strings.
+ * @throws ModelRejected that says where the text is wrong
+ */
+export function parseModelConfigJson(text: string): ModelConfig {
+  return read(() => protojson.fromJsonString(type, text));
+}
+
+function read(parse: () => protobuf.Message): ModelConfig {
   let config: ModelConfig;
   try {
     // Longs as numbers: no dimension, version or delay is above 2^53.
-    config = type.toObject(textformat.fromText(type, text), { enums: String, longs: Number }) as ModelConfig;
+    config = type.toObject(parse(), { enums: String, longs: Number }) as ModelConfig;
   } catch (error) {
     throw new ModelRejected(`config.pbtxt can't be read: ${(error as Error).message.replace(/^\./, '')}`);
   }

@@ -2,9 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import type { Log } from '../inference/ports.ts';
 import type { InferenceService } from '../inference/service.ts';
-import { MethodNotAllowed, NotFound, ProtocolError, Unavailable } from '../protocol/errors.ts';
+import { MethodNotAllowed, NotFound, ProtocolError } from '../protocol/errors.ts';
 import { decodeInferRequest } from '../protocol/infer-request.ts';
 import { type EncodedResponse, encodeInferResponse } from '../protocol/infer-response.ts';
+import { decodeLoadRequest } from '../protocol/load-request.ts';
 import { headerLength, readBody, readyOnly } from './body.ts';
 import { chooseEncoding, decodeBody, ENCODINGS, encodeBody, UnsupportedEncoding } from './compression.ts';
 import { type AccessRules, checkAccess } from './guard.ts';
@@ -96,13 +97,15 @@ export function createApp({ service, log, access, maxBodyBytes, metrics }: AppPa
     const body = await readBody(context.req.raw, MAX_CONTROL_BYTES);
     return json(context, await service.repositoryIndex(readyOnly(body)));
   });
-  route(
-    'POST',
-    ['load', 'unload'].map((verb) => `/v2/repository/models/:model/${verb}`),
-    () => {
-      throw new Unavailable('explicit model load / unload is not allowed: every model of the repository is served');
-    },
-  );
+  route('POST', ['/v2/repository/models/:model/load'], async (context, name) => {
+    const request = decodeLoadRequest(await readBody(context.req.raw, maxBodyBytes));
+    await service.load(name, request);
+    return context.body(null, 200);
+  });
+  route('POST', ['/v2/repository/models/:model/unload'], async (context, name) => {
+    await service.unload(name);
+    return context.body(null, 200);
+  });
   route('GET', ofModel('/stats'), async (context, name, version) =>
     json(context, { model_stats: await service.statistics(name, version) }),
   );

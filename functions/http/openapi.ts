@@ -151,7 +151,25 @@ const index = operation('Every model of the repository with its state', jsonOf(l
   requestBody: { content: json(object({ ready: { type: 'boolean' } }, [])) },
 });
 
-const refused = operation('Refused: every model of the repository is served', {}, [503]);
+const load = operation('Load a model, or load it again (in explicit mode)', {}, [400, 404, 413, 503], {
+  requestBody: {
+    content: json(
+      object(
+        {
+          parameters: {
+            type: 'object',
+            description: 'config: a ModelConfig in JSON; file:<version>/<name>: base64 of a file.',
+            additionalProperties: text,
+          },
+        },
+        [],
+      ),
+    ),
+  },
+});
+const unload = operation('Stop serving a model (in explicit mode)', {}, [404, 503], {
+  requestBody: { content: json({ type: 'object' }) },
+});
 
 const MODEL = { name: 'model', in: 'path', required: true, schema: text };
 const VERSION = { name: 'version', in: 'path', required: true, schema: { type: 'string', pattern: '^[0-9]+$' } };
@@ -180,8 +198,8 @@ const PATHS: { readonly [path: string]: Json } = {
     parameters: [{ name: 'repository', in: 'path', required: true, schema: text }],
     post: index,
   },
-  '/v2/repository/models/{model}/load': { parameters: [MODEL], post: refused },
-  '/v2/repository/models/{model}/unload': { parameters: [MODEL], post: refused },
+  '/v2/repository/models/{model}/load': { parameters: [MODEL], post: load },
+  '/v2/repository/models/{model}/unload': { parameters: [MODEL], post: unload },
   '/v2/models/{model}': { get: operation('Inputs and outputs of a model', jsonOf(ref('ModelMetadata')), ofModel) },
   '/v2/models/{model}/ready': {
     get: operation('Whether a model serves', jsonOf(object({ name: text, ready: { type: 'boolean' } })), ofModel),

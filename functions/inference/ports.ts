@@ -1,3 +1,4 @@
+import type { LoadRequest } from '../protocol/load-request.ts';
 import type { TensorMetadata } from '../protocol/messages.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
@@ -23,6 +24,14 @@ export type StoredModel = {
   /** The versions that hold a complete model, from oldest to newest; empty for a model that is not there. */
   readonly versions: readonly string[];
 };
+
+/** What a load request brings along in place of what the repository holds. */
+export type Override = { readonly config?: ModelConfig; readonly store?: ModelStore };
+
+export interface OverrideReader {
+  /** @throws InvalidRequest */
+  read(model: string, request: LoadRequest): Promise<Override>;
+}
 
 export type ModelId = { readonly model: string; readonly version: string };
 

@@ -8,6 +8,7 @@ import {
   type ModelId,
   ModelRejected,
   type ModelStore,
+  type Override,
   type StoredModel,
 } from './ports.ts';
 import { checkSupported, resolveConfig, type ServingConfig, servableVersions } from './serving-config.ts';
@@ -46,6 +47,8 @@ export type RegistrySettings = {
   readonly refreshMs: number;
   /** `max_batch_size` of a model that can batch and does not say how much. */
   readonly defaultMaxBatchSize: number;
+  /** Serve only models that `load` was called for, instead of all. */
+  readonly explicit: boolean;
 };
 
 const FIRST_RETRY_MS = 1_000;
@@ -62,6 +65,8 @@ export class ModelRegistry {
   readonly #settings: RegistrySettings;
   readonly #slots = new Map<string, Slot>();
   readonly #listings = new Map<string, Listing>();
+  /** In explicit mode: the models that were asked for. */
+  readonly #overrides = new Map<string, Override>();
   /** Why a model's configuration can't be read. */
   readonly #rejected = new Map<string, string>();
 
@@ -100,6 +105,11 @@ export class ModelRegistry {
   async get(model: string, version?: string): Promise<ServedModel> {
     checkModelName(model);
     if (version !== undefined) checkVersion(model, version);
+    if (this.#settings.explicit && !this.#overrides.has(model)) {
+      throw new UnknownModel(
+        `'${model}' is not found; this server serves models after POST /v2/repository/models/{model}/load`,
+      );
+    }
     const { servable, versions, config } = await this.#find(model);
     if (versions.length === 0) throw new UnknownModel(`'${model}' is not found`);
     if (version !== undefined) {
@@ -123,13 +133,64 @@ export class ModelRegistry {
     throw failure ?? new UnknownModel(`'${model}' has no version that its version_policy allows`);
   }
 
+  get isExplicit(): boolean {
+    return this.#settings.explicit;
+  }
+
+  /**
+   * In explicit mode: loads every version that the model's version_policy names, in place of what was loaded before; on
+   * failure that goes on serving.
+   * @throws UnknownModel, Unavailable
+   */
+  async load(model: string, override: Override): Promise<void> {
+    checkModelName(model);
+    const before = { override: this.#overrides.get(model), slots: this.#takeSlots(model) };
+    this.#overrides.set(model, override);
+    try {
+      const { servable, versions, config } = await this.#find(model);
+      if (versions.length === 0) throw new UnknownModel(`'${model}' is not found`);
+      await Promise.all(servable.map((version) => this.#load(model, version, config)));
+    } catch (error) {
+      await this.#unloadAll(this.#takeSlots(model));
+      if (before.override === undefined) this.#overrides.delete(model);
+      else this.#overrides.set(model, before.override);
+      for (const slot of before.slots) this.#slots.set(key(model, slot.version), slot);
+      throw error;
+    }
+    await this.#unloadAll(before.slots);
+  }
+
+  /** In explicit mode: stops serving a model; requests under way are still answered. */
+  async unload(model: string): Promise<void> {
+    checkModelName(model);
+    this.#overrides.delete(model);
+    this.#rejected.delete(model);
+    await this.#unloadAll(this.#takeSlots(model));
+  }
+
+  /** Removes what is known of a model, and returns it. */
+  #takeSlots(model: string): Slot[] {
+    this.#listings.delete(model);
+    const slots = Array.from(this.#slots.values()).filter((slot) => slot.model === model);
+    for (const { version } of slots) this.#slots.delete(key(model, version));
+    return slots;
+  }
+
+  async #unloadAll(slots: readonly Slot[]): Promise<void> {
+    for (const slot of slots) await slot.served?.loaded.unload();
+  }
+
   async #find(model: string): Promise<Listing> {
     const known = this.#listings.get(model);
     const now = performance.now();
     if (known !== undefined && now - known.readAt < this.#settings.refreshMs) return known;
-    const found = await this.#store.find(model).catch((error: unknown) => {
-      throw error instanceof ModelRejected ? this.#reject(model, error) : error;
-    });
+    const override = this.#overrides.get(model);
+    const stored = await this.#storeOf(model)
+      .find(model)
+      .catch((error: unknown) => {
+        throw error instanceof ModelRejected ? this.#reject(model, error) : error;
+      });
+    const found = { ...stored, config: override?.config ?? stored.config };
     this.#rejected.delete(model);
     const listing = { ...found, servable: servableVersions(found.config.version_policy, found.versions), readAt: now };
     // A model that is not there is not remembered, or names made up by clients would fill the memory.
@@ -205,11 +266,12 @@ export class ModelRegistry {
   async #fetchAndLoad(model: string, version: string, config: ModelConfig): Promise<ServedModel> {
     const started = performance.now();
     checkSupported(model, config);
-    const path = await this.#store.fetch(model, version, config.default_model_filename || 'model.onnx');
+    const store = this.#storeOf(model);
+    const path = await store.fetch(model, version, config.default_model_filename || 'model.onnx');
     const loaded = await this.#engine.load({ model, version }, path, config);
     try {
       const serving = resolveConfig(model, config, loaded, this.#settings.defaultMaxBatchSize);
-      const labels = await this.#readLabels(model, serving);
+      const labels = await readLabels(store, model, serving);
       this.#log.info({ model, version, ms: Math.round(performance.now() - started) }, 'loaded model');
       return { model, version, loaded, serving, labels };
     } catch (error) {
@@ -218,17 +280,25 @@ export class ModelRegistry {
     }
   }
 
-  async #readLabels(model: string, { outputs }: ServingConfig): Promise<Map<string, readonly string[]>> {
-    const labels = new Map<string, readonly string[]>();
-    for (const { name, labelFile } of outputs) {
-      if (labelFile === undefined) continue;
-      const text = await this.#store.readText(model, labelFile).catch(() => {
-        throw new ModelRejected(`config.pbtxt names the label file '${labelFile}', which can't be read`);
-      });
-      labels.set(name, text.replace(/\r?\n$/, '').split(/\r?\n/));
-    }
-    return labels;
+  #storeOf(model: string): ModelStore {
+    return this.#overrides.get(model)?.store ?? this.#store;
   }
+}
+
+async function readLabels(
+  store: ModelStore,
+  model: string,
+  { outputs }: ServingConfig,
+): Promise<Map<string, readonly string[]>> {
+  const labels = new Map<string, readonly string[]>();
+  for (const { name, labelFile } of outputs) {
+    if (labelFile === undefined) continue;
+    const text = await store.readText(model, labelFile).catch(() => {
+      throw new ModelRejected(`config.pbtxt names the label file '${labelFile}', which can't be read`);
+    });
+    labels.set(name, text.replace(/\r?\n$/, '').split(/\r?\n/));
+  }
+  return labels;
 }
 
 function key(model: string, version: string): string {

@@ -1,4 +1,5 @@
-import { ProtocolError } from '../protocol/errors.ts';
+import { ProtocolError, Unavailable } from '../protocol/errors.ts';
+import type { LoadRequest } from '../protocol/load-request.ts';
 import type {
   InferRequest,
   InferResponse,
@@ -7,10 +8,11 @@ import type {
   TensorMetadata,
 } from '../protocol/messages.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
+import { checkModelName } from '../protocol/names.ts';
 import { decodeRawRequest } from '../protocol/raw-request.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { classesWanted, classify } from './classification.ts';
-import type { InferenceRecord, Telemetry, Timing } from './ports.ts';
+import type { InferenceRecord, OverrideReader, Telemetry, Timing } from './ports.ts';
 import type { ModelRegistry, ModelState, ServedModel } from './registry.ts';
 import { batchRows, checkInputs, outputNames, toClientShapes, toModelShapes } from './signature.ts';
 import { type ModelStatistics, Statistics } from './statistics.ts';
@@ -38,27 +40,50 @@ export type ServiceSettings = {
 export class InferenceService {
   readonly #registry: ModelRegistry;
   readonly #telemetry: Telemetry;
+  readonly #overrides: OverrideReader;
   readonly #settings: ServiceSettings;
   readonly #statistics = new Statistics();
   #started = false;
 
-  constructor(registry: ModelRegistry, telemetry: Telemetry, settings: ServiceSettings) {
+  constructor(registry: ModelRegistry, telemetry: Telemetry, overrides: OverrideReader, settings: ServiceSettings) {
     this.#registry = registry;
     this.#telemetry = telemetry;
+    this.#overrides = overrides;
     this.#settings = settings;
   }
 
   /** Loads every model of the repository once; one that fails does not stop the others. Returns the loaded ones. */
   async start(): Promise<ServedModel[]> {
-    const names = await this.#registry.models();
+    const names = this.#registry.isExplicit ? [] : await this.#registry.models();
     await Promise.allSettled(names.map((name) => this.#registry.get(name)));
     this.#started = true;
     return this.#registry.served();
   }
 
-  /** Ready: started, and at least one model serves. A broken model does not take the others down with it. */
+  /**
+   * Ready: started, and at least one model serves (in explicit mode none needs to). A broken model does not take the
+   * others down with it.
+   */
   ready(): boolean {
-    return this.#started && this.#registry.served().length > 0;
+    return this.#started && (this.#registry.isExplicit || this.#registry.served().length > 0);
+  }
+
+  /** @throws Unavailable unless the server is in explicit mode, or when the model does not load; UnknownModel */
+  async load(model: string, request: LoadRequest): Promise<void> {
+    this.#checkExplicit();
+    checkModelName(model);
+    await this.#registry.load(model, await this.#overrides.read(model, request));
+  }
+
+  /** @throws Unavailable unless the server is in explicit mode */
+  async unload(model: string): Promise<void> {
+    this.#checkExplicit();
+    await this.#registry.unload(model);
+  }
+
+  #checkExplicit(): void {
+    if (this.#registry.isExplicit) return;
+    throw new Unavailable('explicit model load / unload is not allowed: every model of the repository is served');
   }
 
   serverMetadata(): ServerMetadata {

@@ -10,6 +10,8 @@ export const USAGE = `Usage: [SETTING=value ...] npm start
 Serves the ONNX models of a folder through the Open Inference Protocol.
 
   MODEL_REPOSITORY        folder of models, <model>/<version>/model.onnx   (model-artifacts)
+  MODEL_CONTROL           all: every model is served; explicit: only those
+                          that were asked for by the load call             (all)
   HOST                    address to listen on                             (127.0.0.1)
   PORT                    port to listen on, 0 for any free one            (8080)
   SERVER_NAME             name in GET /v2                                  (serverless-onnx)
@@ -35,7 +37,11 @@ export function banner(
 ): string {
   const lines = ['', `Serving ${settings.modelRepository} at ${url}`, ''];
   if (states.length === 0) {
-    lines.push('  no model found; expected <model>/<version>/model.onnx in that folder');
+    lines.push(
+      settings.modelControl === 'explicit'
+        ? '  no model yet: POST /v2/repository/models/{model}/load'
+        : '  no model found; expected <model>/<version>/model.onnx in that folder',
+    );
   }
   for (const state of states) {
     const reason = state.reason === undefined ? '' : `: ${state.reason}`;

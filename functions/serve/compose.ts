@@ -3,6 +3,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { DirectoryStore } from '../adapters/directory-store.ts';
 import { IsolatedEngine } from '../adapters/isolated-engine.ts';
 import { LanedEngine } from '../adapters/laned-engine.ts';
+import { TemporaryOverrides } from '../adapters/load-override.ts';
 import { PrometheusTelemetry } from '../adapters/prometheus.ts';
 import { createApp } from '../http/app.ts';
 import type { Engine, Log } from '../inference/ports.ts';
@@ -26,11 +27,12 @@ export function composeLocalService(settings: LocalSettings, log: Log): LocalSer
   const registry = new ModelRegistry(new DirectoryStore(settings.modelRepository), engine, log, {
     refreshMs: REFRESH_MS,
     defaultMaxBatchSize: settings.defaultMaxBatchSize,
+    explicit: settings.modelControl === 'explicit',
   });
   const telemetry = new PrometheusTelemetry(() =>
     registry.served().map(({ model, version, loaded }) => ({ model, version, pending: loaded.pending })),
   );
-  const service = new InferenceService(registry, telemetry, {
+  const service = new InferenceService(registry, telemetry, new TemporaryOverrides(), {
     name: settings.serverName,
     version: packageJson.version,
     requestTimeoutMs: settings.requestTimeoutMs,

@@ -1,6 +1,7 @@
 /** The settings of the local server. Every field is one environment variable; docs/configuration.md explains them. */
 export type LocalSettings = {
   readonly modelRepository: string;
+  readonly modelControl: 'all' | 'explicit';
   readonly host: string;
   readonly port: number;
   readonly serverName: string;
@@ -39,6 +40,10 @@ export function readLocalSettings(env: Environment): LocalSettings {
   if (!/^[A-Za-z0-9.:_-]+$/.test(host)) {
     throw new WrongSetting(`HOST is '${host}'; expected a host name or an IP address, like 127.0.0.1`);
   }
+  const modelControl = text('MODEL_CONTROL', 'all');
+  if (modelControl !== 'all' && modelControl !== 'explicit') {
+    throw new WrongSetting(`MODEL_CONTROL is '${modelControl}'; expected all or explicit`);
+  }
   const apiToken = env.API_TOKEN?.trim() || undefined;
   if (apiToken !== undefined && !/^[\x21-\x7e]{16,}$/.test(apiToken)) {
     throw new WrongSetting(
@@ -53,6 +58,7 @@ export function readLocalSettings(env: Environment): LocalSettings {
   }
   return {
     modelRepository: text('MODEL_REPOSITORY', 'model-artifacts'),
+    modelControl,
     host,
     port: integer('PORT', 8080, 0, 65_535),
     serverName: text('SERVER_NAME', 'serverless-onnx'),

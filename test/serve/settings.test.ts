@@ -20,6 +20,7 @@ describe('wrong settings end the server with one sentence and exit code 2', () =
     [{ PORT: '-1' }, /^PORT is '-1'; expected/],
     [{ MAX_BODY_BYTES: '1e6' }, /^MAX_BODY_BYTES is '1e6'; expected an integer from 1/],
     [{ REQUEST_TIMEOUT_MS: '0' }, /^REQUEST_TIMEOUT_MS is '0'; expected/],
+    [{ MODEL_CONTROL: 'poll' }, /^MODEL_CONTROL is 'poll'; expected all or explicit$/],
     [{ MAX_QUEUE_SIZE: 'many' }, /^MAX_QUEUE_SIZE is 'many'; expected/],
     [{ HOST: 'http://localhost' }, /^HOST is 'http:\/\/localhost'; expected a host name/],
     [{ HOST: '203.0.113.7', API_TOKEN: 'a-token-of-enough-length' }, /^HOST is '203.0.113.7', which can't be bound/],
@@ -62,6 +63,7 @@ test('--help lists every setting with its default', () => {
   expect(status).toBe(0);
   const defaults: { [name: string]: string } = {
     MODEL_REPOSITORY: 'model-artifacts',
+    MODEL_CONTROL: 'all',
     HOST: '127.0.0.1',
     PORT: '8080',
     SERVER_NAME: 'serverless-onnx',
