@@ -20,7 +20,7 @@ const ARROWS: { [room: string]: readonly string[] } = {
     'package.json',
   ],
   'functions/cli': ['functions/http', 'functions/adapters', 'functions/inference', 'functions/protocol'],
-  infra: ['functions/serve/env.ts'],
+  infra: ['functions/serve/lambda-env.ts'],
 };
 
 type Import = { readonly file: string; readonly room: string; readonly target: string };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import * as errors from '../functions/protocol/errors.ts';
 import { USAGE } from '../functions/serve/banner.ts';
-import { readLocalSettings } from '../functions/serve/env.ts';
+import { readLocalSettings } from '../functions/serve/local-env.ts';
 
 const read = (file: string): string => readFileSync(join(import.meta.dirname, '..', file), 'utf8');
 

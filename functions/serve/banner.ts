@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { ModelState, ServedModel } from '../inference/registry.ts';
 import { DATATYPES } from '../protocol/datatypes.ts';
 import { elementCount } from '../protocol/tensor.ts';
-import type { LocalSettings } from './env.ts';
+import type { LocalSettings } from './local-env.ts';
 
 export const USAGE = `Usage: [SETTING=value ...] npm start
 

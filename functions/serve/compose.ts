@@ -9,7 +9,7 @@ import { createApp } from '../http/app.ts';
 import type { Engine, Log } from '../inference/ports.ts';
 import { ModelRegistry } from '../inference/registry.ts';
 import { InferenceService } from '../inference/service.ts';
-import { isLoopback, type LocalSettings } from './env.ts';
+import { isLoopback, type LocalSettings } from './local-env.ts';
 
 export type LocalService = {
   readonly app: ReturnType<typeof createApp>;

@@ -8,7 +8,8 @@ import { createLog } from '../adapters/pino-log.ts';
 import type { Engine, Log } from '../inference/ports.ts';
 import { banner, USAGE } from './banner.ts';
 import { composeLocalService } from './compose.ts';
-import { type LocalSettings, readLocalSettings, WrongSetting } from './env.ts';
+import { type LocalSettings, readLocalSettings } from './local-env.ts';
+import { WrongSetting } from './variables.ts';
 
 async function main(): Promise<void> {
   const [argument] = process.argv.slice(2);

@@ -1,7 +1,7 @@
 import { expect, inject, test } from 'vitest';
 import { openApi } from '../../functions/http/openapi.ts';
 import { composeLocalService } from '../../functions/serve/compose.ts';
-import { readLocalSettings } from '../../functions/serve/env.ts';
+import { readLocalSettings } from '../../functions/serve/local-env.ts';
 
 const silent = { info: () => {}, warn: () => {}, error: () => {} };
 

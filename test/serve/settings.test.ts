@@ -3,7 +3,8 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { readLocalSettings, WrongSetting } from '../../functions/serve/env.ts';
+import { readLocalSettings } from '../../functions/serve/local-env.ts';
+import { WrongSetting } from '../../functions/serve/variables.ts';
 
 const SCRIPT = join(import.meta.dirname, '../../functions/serve/local.ts');
 const start = (env: { [name: string]: string }, ...args: string[]) =>

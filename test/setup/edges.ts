@@ -6,7 +6,7 @@ import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { composeLocalService } from '../../functions/serve/compose.ts';
-import { readLocalSettings } from '../../functions/serve/env.ts';
+import { readLocalSettings } from '../../functions/serve/local-env.ts';
 
 export type Reply = { status: number; headers: Headers; text: string; bytes: Buffer };
 export type Call = { method?: string; headers?: Record<string, string>; body?: string | Uint8Array };

@@ -1,3 +1,5 @@
+import { type Environment, variablesOf, WrongSetting } from './variables.ts';
+
 /** The settings of the local server. Every field is one environment variable; docs/configuration.md explains them. */
 export type LocalSettings = {
   readonly modelRepository: string;
@@ -13,29 +15,15 @@ export type LocalSettings = {
   readonly defaultMaxBatchSize: number;
 };
 
-/** A setting that can't be used; the message names the variable, what was found and what was expected. */
-export class WrongSetting extends Error {}
-
 const LOOPBACK_HOSTS = ['127.0.0.1', 'localhost', '::1'];
 
 export function isLoopback(host: string): boolean {
   return LOOPBACK_HOSTS.includes(host);
 }
 
-type Environment = { readonly [name: string]: string | undefined };
-
 /** @throws WrongSetting */
 export function readLocalSettings(env: Environment): LocalSettings {
-  const text = (name: string, fallback: string): string => env[name]?.trim() || fallback;
-  const integer = (name: string, fallback: number, min: number, max: number): number => {
-    const found = env[name]?.trim();
-    if (found === undefined || found === '') return fallback;
-    const value = /^\d+$/.test(found) ? Number(found) : Number.NaN;
-    if (!(value >= min && value <= max)) {
-      throw new WrongSetting(`${name} is '${found}'; expected an integer from ${min} to ${max}`);
-    }
-    return value;
-  };
+  const { text, integer } = variablesOf(env);
   const host = text('HOST', '127.0.0.1');
   if (!/^[A-Za-z0-9.:_-]+$/.test(host)) {
     throw new WrongSetting(`HOST is '${host}'; expected a host name or an IP address, like 127.0.0.1`);

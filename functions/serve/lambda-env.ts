@@ -1,0 +1,49 @@
+import { isModelName } from '../protocol/names.ts';
+import { type Environment, variablesOf, WrongSetting } from './variables.ts';
+
+/** The settings of the Lambda function: infra/ writes them (`lambdaVariables`), the function reads them. */
+export type LambdaSettings = {
+  /** `s3://bucket/prefix`, or a folder that is part of the image. */
+  readonly modelRepository: string;
+  /** Models whose sessions are made before the first request, while the CPU is not throttled. */
+  readonly preloadModels: readonly string[];
+  /** The name in `GET /v2`. */
+  readonly serverName: string;
+  /** `max_batch_size` of a model that can batch and does not say how much. */
+  readonly defaultMaxBatchSize: number;
+  /** The CloudWatch namespace of the metrics. */
+  readonly metricsNamespace: string;
+};
+
+/** @throws WrongSetting */
+export function readLambdaSettings(env: Environment): LambdaSettings {
+  const { text, integer } = variablesOf(env);
+  const modelRepository = text('MODEL_REPOSITORY', '');
+  if (!/^(s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/.*)?|\/.+)$/.test(modelRepository)) {
+    throw new WrongSetting(
+      `MODEL_REPOSITORY is '${modelRepository}'; expected s3://bucket/prefix, or the absolute path of a folder`,
+    );
+  }
+  const preloadModels = text('PRELOAD_MODELS', '').split(',').filter(Boolean);
+  for (const name of preloadModels) {
+    if (!isModelName(name)) throw new WrongSetting(`PRELOAD_MODELS holds '${name}'; expected names of models`);
+  }
+  return {
+    modelRepository,
+    preloadModels,
+    serverName: text('SERVER_NAME', 'serverless-onnx'),
+    defaultMaxBatchSize: integer('DEFAULT_MAX_BATCH_SIZE', 4, 1, 100_000),
+    metricsNamespace: text('METRICS_NAMESPACE', 'ServerlessOnnx'),
+  };
+}
+
+/** The variables that `readLambdaSettings` reads. */
+export function lambdaVariables(settings: LambdaSettings): { [name: string]: string } {
+  return {
+    MODEL_REPOSITORY: settings.modelRepository,
+    PRELOAD_MODELS: settings.preloadModels.join(','),
+    SERVER_NAME: settings.serverName,
+    DEFAULT_MAX_BATCH_SIZE: `${settings.defaultMaxBatchSize}`,
+    METRICS_NAMESPACE: settings.metricsNamespace,
+  };
+}
