@@ -40,8 +40,8 @@ export class DirectoryStore implements ModelStore {
     return join(this.#root, model, version, filename);
   }
 
-  readText(model: string, filename: string): Promise<string> {
-    return readFile(join(this.#root, model, filename), 'utf8');
+  async read(model: string, path: string): Promise<Uint8Array<ArrayBuffer>> {
+    return new Uint8Array(await readFile(join(this.#root, model, path)));
   }
 
   async #versionFolders(model: string): Promise<string[]> {

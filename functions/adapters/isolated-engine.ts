@@ -118,6 +118,10 @@ export class IsolatedEngine implements Engine {
     return this.#queue.reduce((count, job) => (job.model === model ? count + 1 : count), 0);
   }
 
+  capacity(model: IsolatedModel): number {
+    return model.processes ?? this.#settings.processes;
+  }
+
   unload(model: IsolatedModel): void {
     for (const { loaded, process } of this.#workers) {
       // A process that ends before it answers has forgotten the model as well.
@@ -186,7 +190,7 @@ export class IsolatedEngine implements Engine {
     for (let i = 0; i < this.#queue.length && free.length > 0; ) {
       const job = this.#queue[i] as Job;
       const used = busy.get(job.model) ?? 0;
-      if (used >= (job.model.processes ?? this.#settings.processes)) {
+      if (used >= this.capacity(job.model)) {
         i++;
         continue;
       }
@@ -359,6 +363,10 @@ export class IsolatedModel implements LoadedModel {
 
   get pending(): number {
     return this.#engine.pending(this);
+  }
+
+  capacity(): number {
+    return this.#engine.capacity(this);
   }
 
   async run(inputs: readonly Tensor[], outputNames: readonly string[], deadline: number): Promise<Computed> {

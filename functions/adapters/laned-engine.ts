@@ -1,6 +1,6 @@
 import type { Computed, Engine, LoadedModel, ModelId } from '../inference/ports.ts';
-import { DATATYPES } from '../protocol/datatypes.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
+import { zeros } from '../protocol/synthetic-tensor.ts';
 import { elementCount, type Tensor } from '../protocol/tensor.ts';
 import type { IsolatedEngine, IsolatedModel } from './isolated-engine.ts';
 import { OrtSession } from './onnxruntime.ts';
@@ -69,6 +69,11 @@ class LanedModel implements LoadedModel {
     return this.#isolated.pending;
   }
 
+  capacity(inputs: readonly Tensor[]): number {
+    const isInline = this.#inline !== undefined && this.#isProven(shapesOf(inputs));
+    return isInline ? Number.POSITIVE_INFINITY : this.#isolated.capacity();
+  }
+
   async run(inputs: readonly Tensor[], outputNames: readonly string[], deadline: number): Promise<Computed> {
     const shapes = shapesOf(inputs);
     if (this.#inline !== undefined && this.#isProven(shapes)) {
@@ -81,13 +86,9 @@ class LanedModel implements LoadedModel {
 
   /** Runs the model on zeros of its smallest shape, so that a fast model is inline from its first request on. */
   async tryOut(): Promise<void> {
-    const inputs = this.inputs.map(({ name, datatype, shape }): Tensor => {
-      const dims = shape.map((dim) => (dim === -1 ? 1 : dim));
-      const count = Math.min(elementCount(dims), MAX_TRIAL_ELEMENTS + 1);
-      const TypedArray = DATATYPES[datatype].array;
-      return { name, datatype, shape: dims, data: TypedArray ? new TypedArray(count) : Array(count).fill('') };
-    });
-    if (inputs.some(({ data }) => data.length > MAX_TRIAL_ELEMENTS)) return;
+    const elements = this.inputs.map(({ shape }) => Math.abs(elementCount(shape)));
+    if (elements.some((count) => count > MAX_TRIAL_ELEMENTS)) return;
+    const inputs = this.inputs.map(zeros);
     const names = this.outputs.map(({ name }) => name);
     try {
       // The first run of a session is never a short one, so it proves nothing; but one this long says enough.

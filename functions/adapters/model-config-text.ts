@@ -152,7 +152,14 @@ function read(parse: () => protobuf.Message): ModelConfig {
   } catch (error) {
     throw new ModelRejected(`config.pbtxt can't be read: ${(error as Error).message.replace(/^\./, '')}`);
   }
-  for (const file of [config.default_model_filename, ...(config.output ?? []).map((output) => output.label_filename)]) {
+  const files = [
+    config.default_model_filename,
+    ...(config.output ?? []).map((output) => output.label_filename),
+    ...(config.model_warmup ?? []).flatMap(({ inputs = {} }) =>
+      Object.values(inputs).map((input) => input.input_data_file),
+    ),
+  ];
+  for (const file of files) {
     if (file !== undefined && (!/^[\w.-]{1,255}$/.test(String(file)) || /^\.+$/.test(String(file)))) {
       throw new ModelRejected('config.pbtxt names a file outside of its folder; expected plain file names');
     }

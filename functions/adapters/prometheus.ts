@@ -68,7 +68,7 @@ export class PrometheusTelemetry implements Telemetry {
     collectDefaultMetrics({ register: this.#registry });
   }
 
-  inference({ model, version, outcome, rows, total, timing }: InferenceRecord): void {
+  inference({ model, version, outcome, rows, executedRows, total, timing }: InferenceRecord): void {
     const labels = { model, version };
     if (timing === undefined) {
       this.#failure.inc({ ...labels, reason: outcome });
@@ -76,7 +76,7 @@ export class PrometheusTelemetry implements Telemetry {
     }
     this.#success.inc(labels);
     this.#count.inc(labels, rows);
-    this.#executions.inc(labels);
+    if (executedRows > 0 || rows === 0) this.#executions.inc(labels);
     this.#total.inc(labels, microseconds(total));
     this.#queue.inc(labels, microseconds(timing.queue));
     this.#input.inc(labels, microseconds(timing.input));

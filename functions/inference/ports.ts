@@ -14,8 +14,8 @@ export interface ModelStore {
   find(model: string): Promise<StoredModel>;
   /** Brings one version to this machine and returns the path of its model file. */
   fetch(model: string, version: string, filename: string): Promise<string>;
-  /** The text of a file beside config.pbtxt, like labels.txt. */
-  readText(model: string, filename: string): Promise<string>;
+  /** The content of a file beside config.pbtxt, like `labels.txt` or `warmup/sample`. */
+  read(model: string, path: string): Promise<Uint8Array<ArrayBuffer>>;
 }
 
 export type StoredModel = {
@@ -51,6 +51,11 @@ export interface LoadedModel {
   /** How many requests wait for their turn. */
   readonly pending: number;
   /**
+   * How many runs on inputs of these shapes it computes at once. Infinity: each is over before the next request comes,
+   * so that none ever waits for another.
+   */
+  capacity(inputs: readonly Tensor[]): number;
+  /**
    * Computes the named outputs, in that order. `inputs` have been held against the model's signature.
    * @param deadline in milliseconds on the clock of `performance.now()`
    * @throws ProtocolError: DeadlineExceeded, Overloaded, InvalidRequest (the model refused these inputs), ModelFailed
@@ -59,7 +64,12 @@ export interface LoadedModel {
   unload(): Promise<void>;
 }
 
-export type Computed = { readonly outputs: readonly Tensor[]; readonly timing: Timing };
+export type Computed = {
+  readonly outputs: readonly Tensor[];
+  readonly timing: Timing;
+  /** Of requests that were run together: the rows of that run at the first of them, 0 at the others. */
+  readonly mergedRows?: number;
+};
 
 /** Milliseconds that a request spent waiting, on the way in, in `session.run()`, and on the way out. */
 export type Timing = {
@@ -77,6 +87,8 @@ export type InferenceRecord = ModelId & {
   readonly outcome: string;
   /** Rows of the batch dimension; 1 for a model without one. */
   readonly rows: number;
+  /** Rows of the run that this request counts for; 0 when it was run along with another one, which counts for it. */
+  readonly executedRows: number;
   /** Milliseconds from the decoded request to the result. */
   readonly total: number;
   readonly timing: Timing | undefined;

@@ -1,24 +1,9 @@
 import { ProtocolError, Unavailable, UnknownModel } from '../protocol/errors.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import { checkModelName, checkVersion } from '../protocol/names.ts';
-import {
-  type Engine,
-  type LoadedModel,
-  type Log,
-  type ModelId,
-  ModelRejected,
-  type ModelStore,
-  type Override,
-  type StoredModel,
-} from './ports.ts';
-import { checkSupported, resolveConfig, type ServingConfig, servableVersions } from './serving-config.ts';
-
-export type ServedModel = ModelId & {
-  readonly loaded: LoadedModel;
-  readonly serving: ServingConfig;
-  /** Of each output that has a label file: its labels, in the order of the classes. */
-  readonly labels: ReadonlyMap<string, readonly string[]>;
-};
+import type { ModelLoader, ServedModel } from './model-loader.ts';
+import { type Log, type ModelId, ModelRejected, type ModelStore, type Override, type StoredModel } from './ports.ts';
+import { servableVersions } from './serving-config.ts';
 
 export type ModelState = {
   readonly model: string;
@@ -45,8 +30,6 @@ type Listing = StoredModel & { readonly servable: readonly string[]; readonly re
 export type RegistrySettings = {
   /** How long what was found of a model is taken for current, in milliseconds. */
   readonly refreshMs: number;
-  /** `max_batch_size` of a model that can batch and does not say how much. */
-  readonly defaultMaxBatchSize: number;
   /** Serve only models that `load` was called for, instead of all. */
   readonly explicit: boolean;
 };
@@ -60,7 +43,7 @@ const LAST_RETRY_MS = 60_000;
  */
 export class ModelRegistry {
   readonly #store: ModelStore;
-  readonly #engine: Engine;
+  readonly #loader: ModelLoader;
   readonly #log: Log;
   readonly #settings: RegistrySettings;
   readonly #slots = new Map<string, Slot>();
@@ -70,9 +53,9 @@ export class ModelRegistry {
   /** Why a model's configuration can't be read. */
   readonly #rejected = new Map<string, string>();
 
-  constructor(store: ModelStore, engine: Engine, log: Log, settings: RegistrySettings) {
+  constructor(store: ModelStore, loader: ModelLoader, log: Log, settings: RegistrySettings) {
     this.#store = store;
-    this.#engine = engine;
+    this.#loader = loader;
     this.#log = log;
     this.#settings = settings;
   }
@@ -231,7 +214,7 @@ export class ModelRegistry {
       model,
       version,
       state: 'LOADING',
-      loading: this.#fetchAndLoad(model, version, config),
+      loading: this.#loader.load(this.#storeOf(model), { model, version }, config),
       served: undefined,
       reason: '',
       failures,
@@ -263,42 +246,9 @@ export class ModelRegistry {
     return slot.loading;
   }
 
-  async #fetchAndLoad(model: string, version: string, config: ModelConfig): Promise<ServedModel> {
-    const started = performance.now();
-    checkSupported(model, config);
-    const store = this.#storeOf(model);
-    const path = await store.fetch(model, version, config.default_model_filename || 'model.onnx');
-    const loaded = await this.#engine.load({ model, version }, path, config);
-    try {
-      const serving = resolveConfig(model, config, loaded, this.#settings.defaultMaxBatchSize);
-      const labels = await readLabels(store, model, serving);
-      this.#log.info({ model, version, ms: Math.round(performance.now() - started) }, 'loaded model');
-      return { model, version, loaded, serving, labels };
-    } catch (error) {
-      await loaded.unload();
-      throw error;
-    }
-  }
-
   #storeOf(model: string): ModelStore {
     return this.#overrides.get(model)?.store ?? this.#store;
   }
-}
-
-async function readLabels(
-  store: ModelStore,
-  model: string,
-  { outputs }: ServingConfig,
-): Promise<Map<string, readonly string[]>> {
-  const labels = new Map<string, readonly string[]>();
-  for (const { name, labelFile } of outputs) {
-    if (labelFile === undefined) continue;
-    const text = await store.readText(model, labelFile).catch(() => {
-      throw new ModelRejected(`config.pbtxt names the label file '${labelFile}', which can't be read`);
-    });
-    labels.set(name, text.replace(/\r?\n$/, '').split(/\r?\n/));
-  }
-  return labels;
 }
 
 function key(model: string, version: string): string {

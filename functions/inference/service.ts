@@ -12,8 +12,9 @@ import { checkModelName } from '../protocol/names.ts';
 import { decodeRawRequest } from '../protocol/raw-request.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { classesWanted, classify } from './classification.ts';
-import type { InferenceRecord, OverrideReader, Telemetry, Timing } from './ports.ts';
-import type { ModelRegistry, ModelState, ServedModel } from './registry.ts';
+import type { ServedModel } from './model-loader.ts';
+import type { Computed, InferenceRecord, OverrideReader, Telemetry } from './ports.ts';
+import type { ModelRegistry, ModelState } from './registry.ts';
 import { batchRows, checkInputs, outputNames, toClientShapes, toModelShapes } from './signature.ts';
 import { type ModelStatistics, Statistics } from './statistics.ts';
 
@@ -152,9 +153,11 @@ export class InferenceService {
     const served = await this.#registry.get(model, version);
     const { serving, loaded } = served;
     const rows = batchRows(serving, request.inputs);
-    const record = (outcome: string, timing?: Timing): void => {
+    const record = (outcome: string, computed?: Computed): void => {
       const total = performance.now() - started;
-      const entry: InferenceRecord = { model, version: served.version, outcome, rows, total, timing };
+      const executedRows = computed?.mergedRows ?? rows;
+      const timing = computed?.timing;
+      const entry: InferenceRecord = { model, version: served.version, outcome, rows, executedRows, total, timing };
       this.#statistics.add(entry);
       this.#telemetry.inference(entry);
     };
@@ -164,7 +167,7 @@ export class InferenceService {
       const inputs = toModelShapes(serving.inputs, request.inputs);
       const computed = await loaded.run(inputs, names, started + this.#timeout(request));
       const outputs = classified(request, served, toClientShapes(serving.outputs, computed.outputs));
-      record('success', computed.timing);
+      record('success', computed);
       return { id: request.id, modelName: model, modelVersion: served.version, outputs };
     } catch (error) {
       record(error instanceof ProtocolError ? error.reason : 'OTHER');

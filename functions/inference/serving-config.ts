@@ -168,43 +168,6 @@ function checkAgainstModel(what: string, name: string, shape: readonly number[],
   }
 }
 
-/**
- * What this server does not do. Nothing that changes answers is silently left out.
- * @throws ModelRejected with a reason
- */
-export function checkSupported(model: string, config: ModelConfig): void {
-  const reject = (reason: string): never => {
-    throw new ModelRejected(`config.pbtxt ${reason}`);
-  };
-  if (config.name && config.name !== model) reject(`has the name '${config.name}'; expected the folder's, '${model}'`);
-  if (config.platform && config.platform !== 'onnxruntime_onnx') {
-    reject(`asks for the platform '${config.platform}'; this server has onnxruntime_onnx only`);
-  }
-  if (config.backend && config.backend !== 'onnxruntime') {
-    reject(`asks for the backend '${config.backend}'; this server has onnxruntime only`);
-  }
-  const unsupported: { readonly [field: string]: string } = {
-    ensemble_scheduling: 'ensembles',
-    sequence_batching: 'sequence batching',
-    batch_input: 'ragged batches',
-    batch_output: 'ragged batches',
-    model_repository_agents: 'repository agents',
-  };
-  for (const [field, meaning] of Object.entries(unsupported)) {
-    if (config[field] !== undefined) reject(`has ${field}; this server does no ${meaning}`);
-  }
-  if ((config.model_operations as { op_library_filename?: string[] } | undefined)?.op_library_filename?.length) {
-    reject('has model_operations; this server loads no custom operators');
-  }
-  if ((config.model_transaction_policy as { decoupled?: boolean } | undefined)?.decoupled) {
-    reject('asks for decoupled responses; this server sends one response for each request');
-  }
-  for (const tensor of [...(config.input ?? []), ...(config.output ?? [])]) {
-    if (tensor.allow_ragged_batch) reject(`allows ragged batches for '${tensor.name}'; this server does none`);
-    if (tensor.is_shape_tensor) reject(`makes '${tensor.name}' a shape tensor, which ONNX Runtime does not have`);
-  }
-}
-
 /** The versions that the policy of the configuration makes servable: by default the highest. */
 export function servableVersions(
   policy: ModelConfig['version_policy'],

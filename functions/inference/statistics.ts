@@ -1,4 +1,4 @@
-import type { InferenceRecord, ModelId } from './ports.ts';
+import type { InferenceRecord, ModelId, Timing } from './ports.ts';
 
 /** How often something happened and how long it took in all, in nanoseconds. */
 type Duration = { count: number; ns: number };
@@ -41,20 +41,18 @@ export class Statistics {
   add(record: InferenceRecord): void {
     const of = this.of(record);
     of.last_inference = Date.now();
-    const { timing, total, rows } = record;
+    const { timing, total, rows, executedRows } = record;
     if (timing === undefined) {
       count(of.inference_stats.fail, total);
       return;
     }
     of.inference_count += rows;
-    of.execution_count++;
     count(of.inference_stats.success, total);
     count(of.inference_stats.queue, timing.queue);
-    for (const parts of [of.inference_stats, batch(of.batch_stats, rows)]) {
-      count(parts.compute_input, timing.input);
-      count(parts.compute_infer, timing.infer);
-      count(parts.compute_output, timing.output);
-    }
+    countRun(of.inference_stats, timing);
+    if (executedRows === 0 && rows > 0) return;
+    of.execution_count++;
+    countRun(batch(of.batch_stats, executedRows), timing);
   }
 
   /** What was counted for one version; zeros for one that was not asked yet. */
@@ -90,6 +88,12 @@ const zero = (): Duration => ({ count: 0, ns: 0 });
 function count(duration: Duration, milliseconds: number): void {
   duration.count++;
   duration.ns += Math.round(milliseconds * 1e6);
+}
+
+function countRun(parts: Pick<BatchStatistics, 'compute_input' | 'compute_infer' | 'compute_output'>, timing: Timing) {
+  count(parts.compute_input, timing.input);
+  count(parts.compute_infer, timing.infer);
+  count(parts.compute_output, timing.output);
 }
 
 function batch(all: BatchStatistics[], rows: number): BatchStatistics {

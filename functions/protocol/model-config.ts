@@ -19,8 +19,32 @@ export type ModelConfig = {
   readonly default_model_filename?: string;
   readonly instance_group?: readonly { readonly count?: number; readonly kind?: string }[];
   readonly optimization?: { readonly graph?: { readonly level?: number } };
+  readonly dynamic_batching?: {
+    readonly preferred_batch_size?: readonly number[];
+    readonly max_queue_delay_microseconds?: number;
+  };
+  readonly model_warmup?: readonly WarmupConfig[];
   readonly parameters?: { readonly [name: string]: { readonly string_value?: string } };
   readonly [field: string]: unknown;
+};
+
+/** A made-up request that is run before the model serves. */
+export type WarmupConfig = {
+  readonly name?: string;
+  /** Rows; each is the same. */
+  readonly batch_size?: number;
+  /** Times that it is run. */
+  readonly count?: number;
+  readonly inputs?: { readonly [name: string]: WarmupInput };
+};
+
+export type WarmupInput = {
+  readonly data_type?: string;
+  readonly dims?: readonly number[];
+  readonly zero_data?: boolean;
+  readonly random_data?: boolean;
+  /** A file of one row in the model's `warmup` folder, in the layout of the binary tensor data extension. */
+  readonly input_data_file?: string;
 };
 
 export type TensorConfig = {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ModelState, ServedModel } from '../inference/registry.ts';
+import type { ServedModel } from '../inference/model-loader.ts';
+import type { ModelState } from '../inference/registry.ts';
 import { DATATYPES } from '../protocol/datatypes.ts';
 import { elementCount } from '../protocol/tensor.ts';
 import type { LocalSettings } from './local-env.ts';

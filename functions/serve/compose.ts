@@ -6,6 +6,7 @@ import { LanedEngine } from '../adapters/laned-engine.ts';
 import { TemporaryOverrides } from '../adapters/load-override.ts';
 import { PrometheusTelemetry } from '../adapters/prometheus.ts';
 import { createApp } from '../http/app.ts';
+import { ModelLoader } from '../inference/model-loader.ts';
 import type { Engine, Log } from '../inference/ports.ts';
 import { ModelRegistry } from '../inference/registry.ts';
 import { InferenceService } from '../inference/service.ts';
@@ -24,9 +25,12 @@ const REFRESH_MS = 2_000;
 /** All parts of the service on one machine, wired but not started. */
 export function composeLocalService(settings: LocalSettings, log: Log): LocalService {
   const engine = new LanedEngine(new IsolatedEngine({ ...settings, processes: availableParallelism() }, log));
-  const registry = new ModelRegistry(new DirectoryStore(settings.modelRepository), engine, log, {
-    refreshMs: REFRESH_MS,
+  const loader = new ModelLoader(engine, log, {
     defaultMaxBatchSize: settings.defaultMaxBatchSize,
+    maxBatcherQueue: settings.maxQueue,
+  });
+  const registry = new ModelRegistry(new DirectoryStore(settings.modelRepository), loader, log, {
+    refreshMs: REFRESH_MS,
     explicit: settings.modelControl === 'explicit',
   });
   const telemetry = new PrometheusTelemetry(() =>

@@ -1,26 +1,10 @@
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { readdirSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Client, EDGES } from '../setup/edges.ts';
+import { madeRepository } from '../setup/repository.ts';
 import { identityInput, infer } from '../setup/requests.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'serverless-onnx-triton-'));
-
-/** A model folder with a copy of a test model in each version. */
-function model(
-  name: string,
-  copyOf: string,
-  config: string,
-  { versions = ['1'], file = 'model.onnx', labels = '' } = {},
-): void {
-  for (const version of versions) {
-    mkdirSync(join(folder, name, version), { recursive: true });
-    cpSync(join(inject('repository'), copyOf, '1', 'model.onnx'), join(folder, name, version, file));
-  }
-  if (config !== '') writeFileSync(join(folder, name, 'config.pbtxt'), config);
-  if (labels !== '') writeFileSync(join(folder, name, 'labels.txt'), labels);
-}
+const { folder, model, remove } = madeRepository();
 
 const fp32 = (name: string, dims: string, more = ''): string =>
   `{ name: "${name}" data_type: TYPE_FP32 dims: [ ${dims} ] ${more} }`;
@@ -87,6 +71,7 @@ dynamic_batching {
 }
 optimization {
   graph { level: 1 }
+  execution_accelerators { gpu_execution_accelerator : [ { name : "tensorrt" } ] }
   input_pinned_memory {
     enable: true
   }
@@ -98,9 +83,22 @@ parameters { key: "intra_op_thread_count" value: { string_value: "1" } }
 parameters { key: "session.intra_op.allow_spinning" value: { string_value: "0" } }
 `,
   );
+  const warm = (inputs: string, more = ''): string => `model_warmup [ { name: "first" inputs { ${inputs} } ${more} } ]`;
+  const index = (content: string): string => `key: "INPUT0" value { data_type: TYPE_INT64 dims: [ 1 ] ${content} }`;
+  const files = {
+    'warmup/five': new Uint8Array([5, 0, 0, 0, 0, 0, 0, 0]),
+    'warmup/ten': new Uint8Array([10, 0, 0, 0, 0, 0, 0, 0]),
+  };
+  model('warm_zero', 'lookup', warm(index('zero_data: true'), 'batch_size: 4 count: 2'));
+  model('warm_random', 'lookup', warm(index('random_data: true')));
+  model('warm_file', 'lookup', warm(index('input_data_file: "five"'), 'batch_size: 2'), { files });
+  model('warm_failing', 'lookup', warm(index('input_data_file: "ten"')), { files });
+  model('warm_missing', 'lookup', warm(index('input_data_file: "none"')), { files });
+  model('warm_wrong', 'lookup', warm('key: "OTHER" value { data_type: TYPE_INT64 dims: [ 1 ] zero_data: true }'));
+  model('warm_wide', 'lookup', warm(index('zero_data: true'), 'batch_size: 5'));
   for (const [name, config] of REFUSED) model(name, 'identity_fp32', config);
 });
-afterAll(() => rmSync(folder, { recursive: true }));
+afterAll(remove);
 
 /** Configurations that this server does not serve, and what its reason must tell. */
 const REFUSED: [string, string, RegExp][] = [
@@ -112,6 +110,11 @@ const REFUSED: [string, string, RegExp][] = [
   ['python', 'backend: "python"', /backend 'python'/],
   ['ensemble', 'ensemble_scheduling { step [ { model_name: "a" } ] }', /no ensembles/],
   ['sequences', 'sequence_batching { }', /no sequence batching/],
+  [
+    'preferred_above_max',
+    'max_batch_size: 4 dynamic_batching { preferred_batch_size: [ 4, 8 ] }',
+    /prefers batches of 8; expected at most its max_batch_size, 4/,
+  ],
   ['custom_ops', 'model_operations { op_library_filename: "ops.so" }', /no custom operators/],
   ['decoupled', 'model_transaction_policy { decoupled: true }', /decoupled/],
   ['ragged', `max_batch_size: 4 ${identity('3', 'allow_ragged_batch: true', '')}`, /ragged/],
@@ -223,6 +226,29 @@ describe.each(EDGES)('a Triton repository through $name', (edge) => {
       instance_group: [{ name: 'generated', count: 2, kind: 'KIND_CPU' }],
       dynamic_batching: { preferred_batch_size: [4] },
     });
+  });
+
+  test.each(['warm_zero', 'warm_random', 'warm_file'])('model_warmup: %s serves', async (name) => {
+    expect((await client.call(`/v2/models/${name}/ready`)).status).toBe(200);
+    const { model_stats } = JSON.parse((await client.call(`/v2/models/${name}/stats`)).text);
+    expect(model_stats).toMatchObject([{ inference_count: 0 }]);
+  });
+
+  test.each([
+    ['warm_failing', /model_warmup 'first' failed: the model could not compute these inputs/],
+    ['warm_missing', /model_warmup 'first' failed: .*'none'/],
+    ['warm_wrong', /model_warmup 'first' failed: unexpected inference input 'OTHER'/],
+    ['warm_wide', /model_warmup 'first' failed: batch_size is 5; expected at most 4/],
+  ])('model_warmup: %s does not serve', async (name, reason) => {
+    const { status, text } = await client.call(`/v2/models/${name}/ready`);
+    expect([status, JSON.parse(text).error]).toEqual([503, expect.stringMatching(reason)]);
+    expect(text).not.toContain(folder);
+  });
+
+  test('settings that change no answer are named in the log', () => {
+    expect(client.logged).toContainEqual(
+      expect.objectContaining({ model: 'generated', unused: ['optimization.execution_accelerators'] }),
+    );
   });
 
   test('reshape: the client sees dims, the model its own shape', async () => {
@@ -348,7 +374,7 @@ describe.each(EDGES)('a Triton repository through $name', (edge) => {
       }[];
     const all = await index();
     expect(all).toContainEqual({ name: 'plain', version: '1', state: 'READY' });
-    expect(new Set(all.map(({ name }) => name)).size).toBe(11 + REFUSED.length);
+    expect(new Set(all.map(({ name }) => name)).size).toBe(readdirSync(folder).length);
     const ready = await index('{"ready":true}');
     expect(ready.every(({ state }) => state === 'READY')).toBe(true);
     expect(ready.length).toBeLessThan(all.length);

@@ -42,6 +42,8 @@ DATATYPES = {
 }
 SLOW_WIDTH = 512
 SLOW_STEPS = 64
+REFLECTION_WIDTH = 1024
+REFLECTION_STEPS = 16
 INT64_MAX = 2**63 - 1
 
 
@@ -151,6 +153,46 @@ def make_slow_matmul() -> onnx.ModelProto:
     )
 
 
+def make_reflections() -> onnx.ModelProto:
+    """OUTPUT0 = INPUT0 * R^REFLECTION_STEPS = INPUT0, for any number of rows.
+
+    One row is a matrix times a vector, which waits for memory; many rows are computed in little more time.
+    """
+    v = np.random.default_rng(0).standard_normal(REFLECTION_WIDTH)
+    v /= np.linalg.norm(v)
+    reflection = np.eye(REFLECTION_WIDTH) - 2 * np.outer(v, v)
+    names = ["INPUT0", *(f"x{i}" for i in range(1, REFLECTION_STEPS)), "OUTPUT0"]
+    return _model(
+        [
+            helper.make_node("MatMul", [before, "reflection"], [after])
+            for before, after in zip(names, names[1:])
+        ],
+        inputs=[_value("INPUT0", TensorProto.FLOAT, ["batch", REFLECTION_WIDTH])],
+        outputs=[_value("OUTPUT0", TensorProto.FLOAT, ["batch", REFLECTION_WIDTH])],
+        weights=[numpy_helper.from_array(reflection.astype(np.float32), "reflection")],
+    )
+
+
+def make_running_sum() -> onnx.ModelProto:
+    """OUTPUT0 = the sums of INPUT0 from the first row on: rows that depend on each other."""
+    return _model(
+        [helper.make_node("CumSum", ["INPUT0", "axis"], ["OUTPUT0"])],
+        inputs=[_value("INPUT0", TensorProto.FLOAT, ["time", 2])],
+        outputs=[_value("OUTPUT0", TensorProto.FLOAT, ["time", 2])],
+        weights=[numpy_helper.from_array(np.array(0, np.int64), "axis")],
+    )
+
+
+def make_lookup() -> onnx.ModelProto:
+    """OUTPUT0 = ten times INPUT0, looked up in a table that ends at 9: other inputs are an error."""
+    return _model(
+        [helper.make_node("Gather", ["table", "INPUT0"], ["OUTPUT0"])],
+        inputs=[_value("INPUT0", TensorProto.INT64, ["batch", 1])],
+        outputs=[_value("OUTPUT0", TensorProto.INT64, ["batch", 1])],
+        weights=[numpy_helper.from_array(np.arange(0, 100, 10, dtype=np.int64), "table")],
+    )
+
+
 def main(output: Path) -> None:
     """Writes every model below `output`, which is made if it is missing."""
     for datatype, elem_type in DATATYPES.items():
@@ -158,6 +200,9 @@ def main(output: Path) -> None:
     _write(output, "add_sub", make_add_sub())
     _write(output, "scalar", make_scalar())
     _write(output, "slow_matmul", make_slow_matmul())
+    _write(output, "reflections", make_reflections())
+    _write(output, "running_sum", make_running_sum())
+    _write(output, "lookup", make_lookup())
     _write(output, "endless_loop", make_endless_loop())
     _write(output, "expand", make_expand())
     _file(output, "corrupt").write_bytes(b"\x00this is no ONNX file\xff" * 8)

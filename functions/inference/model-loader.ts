@@ -1,0 +1,107 @@
+import type { ModelConfig } from '../protocol/model-config.ts';
+import { BatchingModel } from './batcher.ts';
+import { type Engine, type LoadedModel, type Log, type ModelId, ModelRejected, type ModelStore } from './ports.ts';
+import { rowsAreIndependent } from './row-independence.ts';
+import { resolveConfig, type ServingConfig } from './serving-config.ts';
+import { checkSupported, unusedSettings } from './supported.ts';
+import { warmUp } from './warmup.ts';
+
+/** One version of a model, ready to compute. */
+export type ServedModel = ModelId & {
+  readonly loaded: LoadedModel;
+  readonly serving: ServingConfig;
+  /** Of each output that has a label file: its labels, in the order of the classes. */
+  readonly labels: ReadonlyMap<string, readonly string[]>;
+};
+
+export type LoaderSettings = {
+  /** `max_batch_size` of a model that can batch and does not say how much. */
+  readonly defaultMaxBatchSize: number;
+  /** Requests of one model that may wait to be run together with others; 0 where requests come one at a time. */
+  readonly maxBatcherQueue: number;
+};
+
+/** Makes a served model from what a store holds: fetches it, loads it into the engine, checks it and warms it up. */
+export class ModelLoader {
+  readonly #engine: Engine;
+  readonly #log: Log;
+  readonly #settings: LoaderSettings;
+
+  constructor(engine: Engine, log: Log, settings: LoaderSettings) {
+    this.#engine = engine;
+    this.#log = log;
+    this.#settings = settings;
+  }
+
+  /**
+   * @param config what the model's config.pbtxt says
+   * @throws ModelRejected
+   */
+  async load(store: ModelStore, id: ModelId, config: ModelConfig): Promise<ServedModel> {
+    const { model, version } = id;
+    const started = performance.now();
+    checkSupported(model, config);
+    const unused = unusedSettings(config);
+    if (unused.length > 0) {
+      this.#log.warn({ model, version, unused }, 'config.pbtxt has settings that this server does not use');
+    }
+    const path = await store.fetch(model, version, config.default_model_filename || 'model.onnx');
+    const loaded = await this.#engine.load(id, path, config);
+    try {
+      const serving = resolveConfig(model, config, loaded, this.#settings.defaultMaxBatchSize);
+      const labels = await readLabels(store, model, serving);
+      await warmUp(model, serving, loaded, (file) =>
+        store.read(model, `warmup/${file}`).catch(() => {
+          throw new ModelRejected(`the folder 'warmup' has no file '${file}' that can be read`);
+        }),
+      );
+      const batched = await this.#batched(model, config, serving, loaded);
+      this.#log.info({ model, version, ms: Math.round(performance.now() - started) }, 'loaded model');
+      return { model, version, labels, ...batched };
+    } catch (error) {
+      await loaded.unload();
+      throw error;
+    }
+  }
+
+  /** The model behind a batcher, where its configuration asks for one and there are requests to merge. */
+  async #batched(
+    model: string,
+    given: ModelConfig,
+    serving: ServingConfig,
+    loaded: LoadedModel,
+  ): Promise<Pick<ServedModel, 'loaded' | 'serving'>> {
+    const { dynamic_batching, ...rest } = serving.config;
+    if (dynamic_batching === undefined || this.#settings.maxBatcherQueue === 0) return { loaded, serving };
+    // What the configuration itself says is done. What was completed is a guess, which is checked.
+    if (given.dynamic_batching === undefined && !(await rowsAreIndependent(loaded))) {
+      return { loaded, serving: { ...serving, config: rest } };
+    }
+    const { preferred_batch_size, max_queue_delay_microseconds = 0 } = dynamic_batching;
+    const settings = {
+      model,
+      maxBatchSize: serving.maxBatchSize,
+      preferred: preferred_batch_size?.length ? preferred_batch_size : [serving.maxBatchSize],
+      maxDelayMs: max_queue_delay_microseconds / 1000,
+      maxQueue: this.#settings.maxBatcherQueue,
+    };
+    return { loaded: new BatchingModel(loaded, settings), serving };
+  }
+}
+
+async function readLabels(
+  store: ModelStore,
+  model: string,
+  { outputs }: ServingConfig,
+): Promise<Map<string, readonly string[]>> {
+  const labels = new Map<string, readonly string[]>();
+  for (const { name, labelFile } of outputs) {
+    if (labelFile === undefined) continue;
+    const bytes = await store.read(model, labelFile).catch(() => {
+      throw new ModelRejected(`config.pbtxt names the label file '${labelFile}', which can't be read`);
+    });
+    const text = new TextDecoder().decode(bytes);
+    labels.set(name, text.replace(/\r?\n$/, '').split(/\r?\n/));
+  }
+  return labels;
+}
