@@ -2,7 +2,7 @@ import { ProtocolError, Unavailable, UnknownModel } from '../protocol/errors.ts'
 import type { ModelConfig } from '../protocol/model-config.ts';
 import { checkModelName, checkVersion } from '../protocol/names.ts';
 import type { ModelLoader, ServedModel } from './model-loader.ts';
-import { type Log, type ModelId, ModelRejected, type ModelStore, type Override, type StoredModel } from './ports.ts';
+import { type Log, ModelRejected, type ModelStore, type Override, type StoredModel } from './ports.ts';
 import { servableVersions } from './serving-config.ts';
 
 export type ModelState = {
