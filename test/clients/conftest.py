@@ -15,6 +15,12 @@ def address() -> str:
 
 
 @pytest.fixture(scope="session")
+def explicit_address() -> str:
+    """The same for a server of the same models with MODEL_CONTROL=explicit."""
+    return os.environ["EXPLICIT_SERVER_ADDRESS"]
+
+
+@pytest.fixture(scope="session")
 def reference():
     """reference(model, feeds) computes every output of a test model with Python's ONNX Runtime."""
     repository = Path(os.environ["MODEL_REPOSITORY"])

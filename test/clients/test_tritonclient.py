@@ -1,5 +1,8 @@
 """The real tritonclient, unmodified, against the running server (sync client)."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tritonclient.http as triton
@@ -207,3 +210,47 @@ def test_load_and_unload_are_refused_in_this_mode(client):
     with pytest.raises(InferenceServerException, match="explicit model load / unload is not allowed") as raised:
         client.load_model("add_sub")
     assert raised.value.status() == "503"
+
+
+def test_load_and_unload(explicit_address, reference):
+    model = (Path(os.environ["MODEL_REPOSITORY"]) / "identity_fp32" / "1" / "model.onnx").read_bytes()
+    array = np.ones((16, 2), np.float32)
+    with triton.InferenceServerClient(explicit_address) as client:
+        assert client.is_server_ready()
+        assert not client.is_model_ready("add_sub")
+        client.load_model("add_sub")
+        assert client.is_model_ready("add_sub")
+        assert {"name": "add_sub", "version": "1", "state": "READY"} in client.get_model_repository_index()
+        client.unload_model("add_sub")
+        assert not client.is_model_ready("add_sub")
+
+        client.load_model("identity_fp32", config='{"max_batch_size": "16"}')
+        assert client.get_model_config("identity_fp32")["max_batch_size"] == 16
+        same = client.infer("identity_fp32", [tensor("INPUT0", "FP32", array)]).as_numpy("OUTPUT0")
+        assert_same(same, array)
+
+        client.load_model("brought_along", config="{}", files={"file:3/model.onnx": model})
+        assert client.get_model_metadata("brought_along")["versions"] == ["3"]
+        client.unload_model("brought_along", unload_dependents=True)
+
+        with pytest.raises(InferenceServerException, match="not found"):
+            client.load_model("nothing")
+        with pytest.raises(InferenceServerException, match="failed to load"):
+            client.load_model("corrupt")
+
+
+def test_reshaped(client):
+    assert client.get_model_metadata("reshaped")["inputs"][0]["shape"] == [-1, 2, 2]
+    array = np.arange(12, dtype=np.float32).reshape(3, 2, 2)
+    assert_same(client.infer("reshaped", [tensor("INPUT0", "FP32", array)]).as_numpy("OUTPUT0"), array)
+
+
+def test_dynamic_batching(client, reference):
+    arrays = [np.full((1, 1024), value, np.float32) for value in range(8)]
+    pending = [client.async_infer("batching", [tensor("INPUT0", "FP32", array)]) for array in arrays]
+    expected = reference("batching", {"INPUT0": np.concatenate(arrays)})["OUTPUT0"]
+    for row, request in zip(expected, pending, strict=True):
+        np.testing.assert_allclose(request.get_result().as_numpy("OUTPUT0"), row[None], atol=1e-3)
+    statistics = client.get_inference_statistics("batching")["model_stats"][0]
+    assert statistics["inference_count"] == 8
+    assert [(entry["batch_size"], entry["compute_infer"]["count"]) for entry in statistics["batch_stats"]] == [(8, 1)]
