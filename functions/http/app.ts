@@ -19,7 +19,11 @@ export type AppParts = {
   readonly maxBodyBytes: number;
   /** What `GET /metrics` answers. */
   readonly metrics: () => Promise<{ contentType: string; text: string }>;
+  /** The page that renders the OpenAPI document under `''`, and by file name what it needs. */
+  readonly docs: ReadonlyMap<string, Page>;
 };
+
+export type Page = { readonly contentType: string; read(): Promise<string | Uint8Array<ArrayBuffer>> };
 
 /** What the line that is logged for a request holds, filled in while the request is answered. */
 type RequestLine = {
@@ -34,13 +38,19 @@ type RequestLine = {
 /** Bodies of requests that carry no tensors. */
 const MAX_CONTROL_BYTES = 1024 * 1024;
 const HEADER_LENGTH = 'Inference-Header-Content-Length';
+/** Pages load nothing from elsewhere, and nobody frames them. Swagger UI styles its elements in place. */
+const PAGE_HEADERS = {
+  'Content-Security-Policy':
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+  'X-Content-Type-Options': 'nosniff',
+};
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
 type Env = { Variables: { line: RequestLine } };
 type Handler = (context: Context<Env>, model: string, version: string | undefined) => Promise<Response> | Response;
 
 /** The Open Inference Protocol over HTTP: a function from a request to a response. */
-export function createApp({ service, log, access, maxBodyBytes, metrics }: AppParts): Hono<Env> {
+export function createApp({ service, log, access, maxBodyBytes, metrics, docs }: AppParts): Hono<Env> {
   const app = new Hono<Env>();
 
   app.use(async (context, next) => {
@@ -134,6 +144,11 @@ export function createApp({ service, log, access, maxBodyBytes, metrics }: AppPa
     const { name, version } = service.serverMetadata();
     return json(context, openApi(name, version));
   });
+  route('GET', ['/docs', '/docs/:file'], async (context) => {
+    const page = docs.get(context.req.param('file') ?? '');
+    if (page === undefined) throw new NotFound('Not Found');
+    return send(context, 200, { 'Content-Type': page.contentType, ...PAGE_HEADERS }, await page.read());
+  });
   route('GET', ['/metrics'], async (context) => {
     const { contentType, text } = await metrics();
     return send(context, 200, { 'Content-Type': contentType }, text);
@@ -181,9 +196,12 @@ function fail(context: Context<Env>, status: ProtocolError['status'], error: str
   return send(context, status, JSON_TYPE, JSON.stringify({ error }));
 }
 
-type ContentType = { readonly 'Content-Type': string };
-
-function send(context: Context<Env>, status: 200 | ProtocolError['status'], type: ContentType, body: string): Response {
+function send(
+  context: Context<Env>,
+  status: 200 | ProtocolError['status'],
+  headers: Record<string, string>,
+  body: string | Uint8Array<ArrayBuffer>,
+): Response {
   context.get('line').bytes_out = Buffer.byteLength(body);
-  return context.body(body, status, type);
+  return context.body(body, status, headers);
 }

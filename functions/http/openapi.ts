@@ -216,14 +216,28 @@ const PATHS: { readonly [path: string]: Json } = {
   },
   '/v2/models/{model}/infer': { post: infer },
   '/openapi.json': { get: operation('This document', jsonOf({ type: 'object' }), []) },
+  '/docs': { get: operation('This document, rendered', { content: { 'text/html': { schema: text } } }, []) },
+  '/docs/{file}': {
+    parameters: [{ name: 'file', in: 'path', required: true, schema: text }],
+    get: operation('What the rendered document needs', { content: { '*/*': { schema: text } } }, [404]),
+  },
   '/metrics': {
     get: operation("Prometheus metrics under Triton's names", { content: { 'text/plain': { schema: text } } }, []),
   },
 };
 
+/** In groups, as readers of the rendered document find them. */
+function tagged(path: string, { parameters, ...operations }: Json): Json {
+  const [, group = ''] = /^\/v2\/(repository|models\/\{model\})/.exec(path) ?? [];
+  const tags = [{ repository: 'Repository', 'models/{model}': 'Model' }[group] ?? 'Server'];
+  const entries = Object.entries(operations).map(([method, its]) => [method, { tags, ...(its as Json) }]);
+  return { ...(parameters === undefined ? {} : { parameters }), ...Object.fromEntries(entries) };
+}
+
 /** The OpenAPI 3.1 description of the whole API. */
 export function openApi(title: string, version: string): Json {
-  const paths = Object.entries(PATHS).flatMap(([path, operations]): [string, Json][] => {
+  const paths = Object.entries(PATHS).flatMap(([path, untagged]): [string, Json][] => {
+    const operations = tagged(path, untagged);
     if (!path.startsWith('/v2/models/{model}')) return [[path, operations]];
     const versioned = path.replace('{model}', '{model}/versions/{version}');
     return [

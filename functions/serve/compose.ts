@@ -5,6 +5,7 @@ import { IsolatedEngine } from '../adapters/isolated-engine.ts';
 import { LanedEngine } from '../adapters/laned-engine.ts';
 import { TemporaryOverrides } from '../adapters/load-override.ts';
 import { PrometheusTelemetry } from '../adapters/prometheus.ts';
+import { swaggerUi } from '../adapters/swagger-ui.ts';
 import { createApp } from '../http/app.ts';
 import { ModelLoader } from '../inference/model-loader.ts';
 import type { Engine, Log } from '../inference/ports.ts';
@@ -47,6 +48,7 @@ export function composeLocalService(settings: LocalSettings, log: Log): LocalSer
     access: { loopbackOnly: isLoopback(settings.host), token: settings.apiToken },
     maxBodyBytes: settings.maxBodyBytes,
     metrics: () => telemetry.exposition(),
+    docs: swaggerUi,
   });
   return { app, engine, registry, service };
 }

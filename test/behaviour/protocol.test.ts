@@ -168,6 +168,20 @@ describe.each(EDGES)('the protocol through $name', (edge) => {
     });
   });
 
+  test('the OpenAPI document is rendered by a page that needs no other host', async () => {
+    const page = await client.call('/docs');
+    expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
+    expect(page.headers.get('content-security-policy')).toMatch(/^default-src 'self';/);
+    const links = Array.from(page.text.matchAll(/(?:src|href)="([^"]+)"/g), ([, link]) => link as string);
+    expect(links).toHaveLength(3);
+    for (const link of links) {
+      const { status, bytes } = await client.call(new URL(link, 'http://127.0.0.1/docs').pathname);
+      expect([link, status]).toEqual([link, 200]);
+      expect(bytes.length).toBeGreaterThan(50);
+    }
+    expect((await client.call('/docs/package.json')).status).toBe(404);
+  });
+
   test("metrics carry Triton's names", async () => {
     const read = async (): Promise<{ [series: string]: number }> => {
       const { text, headers } = await client.call('/metrics');
