@@ -1,5 +1,6 @@
 import { tensorToBytes } from './binary-tensor.ts';
 import { writeJsonData } from './json-tensor.ts';
+import { JsonWriter } from './json-writer.ts';
 import type { InferRequest, InferResponse } from './messages.ts';
 import type { Tensor } from './tensor.ts';
 
@@ -14,30 +15,35 @@ export type EncodedResponse = {
 /** Binary outputs start at a multiple of this, for clients that view them in place. */
 const ALIGNMENT = 8;
 
-const utf8 = new TextEncoder();
-
 /**
  * Encodes a response as the request wants it: each output binary when its own `binary_data` says so or, without that, the
  * request's `binary_data_output`. Keys stand in Triton's order.
  */
 export function encodeInferResponse(response: InferResponse, request: InferRequest): EncodedResponse {
   const { id, modelName, modelVersion, outputs } = response;
+  const writer = new JsonWriter();
   const binary: Uint8Array[] = [];
-  const tensors = outputs.map((tensor) => {
-    const head = `{"name":${JSON.stringify(tensor.name)},"datatype":"${tensor.datatype}","shape":[${tensor.shape}]`;
-    if (!wantsBinary(tensor, request)) return `${head},"data":${writeJsonData(tensor)}}`;
-    const bytes = tensorToBytes(tensor);
-    if (bytes.length > 0) binary.push(bytes);
-    return `${head},"parameters":{"binary_data_size":${bytes.length}}}`;
-  });
-  const json =
-    `{${id === undefined || id === '' ? '' : `"id":${JSON.stringify(id)},`}` +
-    `"model_name":${JSON.stringify(modelName)},"model_version":${JSON.stringify(modelVersion)},"outputs":[${tensors}]}`;
-  if (binary.length === 0) return { headerLength: undefined, parts: [utf8.encode(json)] };
-  const header = utf8.encode(json);
-  const padded = new Uint8Array(header.length + ((ALIGNMENT - (header.length % ALIGNMENT)) % ALIGNMENT)).fill(0x20);
-  padded.set(header);
-  return { headerLength: padded.length, parts: [padded, ...binary] };
+  writer.text(id === undefined || id === '' ? '{' : `{"id":${JSON.stringify(id)},`);
+  writer.text(`"model_name":${JSON.stringify(modelName)},"model_version":${JSON.stringify(modelVersion)},"outputs":[`);
+  for (const [i, tensor] of outputs.entries()) {
+    const { name, datatype, shape } = tensor;
+    writer.text(`${i > 0 ? ',' : ''}{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape}],`);
+    if (wantsBinary(tensor, request)) {
+      const bytes = tensorToBytes(tensor);
+      if (bytes.length > 0) binary.push(bytes);
+      writer.text(`"parameters":{"binary_data_size":${bytes.length}}}`);
+    } else {
+      writer.text('"data":');
+      writeJsonData(writer, tensor);
+      writer.text('}');
+    }
+  }
+  writer.text(']}');
+  if (binary.length === 0) return { headerLength: undefined, parts: [writer.finish()] };
+  const { length } = writer.finish();
+  writer.text(' '.repeat((ALIGNMENT - (length % ALIGNMENT)) % ALIGNMENT));
+  const header = writer.finish();
+  return { headerLength: header.length, parts: [header, ...binary] };
 }
 
 function wantsBinary(tensor: Tensor, { outputs, parameters }: InferRequest): boolean {

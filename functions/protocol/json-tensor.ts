@@ -1,6 +1,7 @@
 import { DATATYPES, type Datatype, type NumericArray } from './datatypes.ts';
 import { InvalidRequest } from './errors.ts';
 import { type JsonReader, numberAt } from './json-reader.ts';
+import type { JsonWriter } from './json-writer.ts';
 import { quote } from './names.ts';
 import { elementCount, type Tensor } from './tensor.ts';
 
@@ -256,18 +257,34 @@ function readWrittenAsFloat(reader: JsonReader, words: Uint32Array, at: number, 
   return true;
 }
 
-/** The `data` of a tensor as JSON text, flat; non-finite floats as bare tokens. */
-export function writeJsonData(tensor: Tensor): string {
-  const { datatype, data } = tensor;
-  if (DATATYPES[datatype].kind === 'bytes') return JSON.stringify(data);
-  if (DATATYPES[datatype].kind === 'bool') {
-    return `[${Array.from(data as Uint8Array, (byte) => byte !== 0).join(',')}]`;
+/** So many numbers become text at a time: few enough that no large string is made, enough that each costs little. */
+const CHUNK = 1024;
+
+/** Writes the `data` of a tensor, flat; non-finite floats as bare tokens. */
+export function writeJsonData(writer: JsonWriter, { datatype, data }: Tensor): void {
+  const { kind } = DATATYPES[datatype];
+  if (kind === 'bytes') {
+    writer.text(JSON.stringify(data));
+    return;
   }
-  if (!(data as readonly unknown[]).some(isMinusZero)) return `[${data.join(',')}]`;
-  return `[${Array.from(data as Float32Array, (x) => (isMinusZero(x) ? '-0' : x)).join(',')}]`;
+  writer.text('[');
+  if (kind === 'int') writer.integers(data as Int32Array);
+  else {
+    for (let start = 0; start < data.length; start += CHUNK) {
+      if (start > 0) writer.text(',');
+      writer.text(textOf(kind, (data as Float32Array).subarray(start, start + CHUNK)));
+    }
+  }
+  writer.text(']');
+}
+
+function textOf(kind: 'bool' | 'bigint' | 'float', chunk: Float32Array): string {
+  if (kind === 'bool') return Array.from(chunk, (byte) => byte !== 0).join(',');
+  if (kind === 'bigint' || !chunk.some(isMinusZero)) return chunk.join(',');
+  return Array.from(chunk, (x) => (isMinusZero(x) ? '-0' : x)).join(',');
 }
 
 /** `join` would lose the sign. */
-function isMinusZero(x: unknown): boolean {
+function isMinusZero(x: number): boolean {
   return x === 0 && Object.is(x, -0);
 }

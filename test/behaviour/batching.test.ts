@@ -1,10 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Client, EDGES } from '../setup/edges.ts';
 import { madeRepository } from '../setup/repository.ts';
 import { identityInput, infer, type JsonTensor } from '../setup/requests.ts';
 
 const WIDTH = 1024;
-const { folder, model, remove } = madeRepository();
+const { folder, model, remove } = madeRepository(() => inject('repository'));
 
 beforeAll(() => {
   // Long enough that requests which are sent together come together, also on a busy machine.

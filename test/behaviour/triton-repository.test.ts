@@ -1,10 +1,10 @@
 import { readdirSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Client, EDGES } from '../setup/edges.ts';
 import { madeRepository } from '../setup/repository.ts';
 import { identityInput, infer } from '../setup/requests.ts';
 
-const { folder, model, remove } = madeRepository();
+const { folder, model, remove } = madeRepository(() => inject('repository'));
 
 const fp32 = (name: string, dims: string, more = ''): string =>
   `{ name: "${name}" data_type: TYPE_FP32 dims: [ ${dims} ] ${more} }`;

@@ -5,7 +5,7 @@ import { ensureVenv } from '../../functions/cli/venv.ts';
 import { type ServerProcess, startServer } from '../setup/edges.ts';
 import { madeRepository } from '../setup/repository.ts';
 
-const { folder, model, remove } = madeRepository();
+const { folder, model, remove } = madeRepository(() => inject('repository'));
 let server: ServerProcess;
 let explicit: ServerProcess;
 beforeAll(async () => {

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { DATATYPES, type Datatype } from '../../functions/protocol/datatypes.ts';
 import { JsonReader } from '../../functions/protocol/json-reader.ts';
 import { readJsonData, writeJsonData } from '../../functions/protocol/json-tensor.ts';
+import { JsonWriter } from '../../functions/protocol/json-writer.ts';
 import type { Tensor } from '../../functions/protocol/tensor.ts';
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -91,6 +92,27 @@ describe('numbers are read as JSON.parse reads them', () => {
   );
 });
 
+function written(tensor: Tensor): string {
+  const writer = new JsonWriter();
+  writeJsonData(writer, tensor);
+  return new TextDecoder().decode(writer.finish());
+}
+
+test('more numbers than are written at a time', () => {
+  for (const [datatype, edge] of [
+    ['FP32', -0],
+    ['INT64', -(2n ** 63n)],
+    ['INT32', -(2 ** 31)],
+    ['UINT32', 2 ** 32 - 1],
+    ['BOOL', 1],
+  ] as const) {
+    const TypedArray = DATATYPES[datatype].array as typeof Float32Array;
+    const data = new TypedArray(5_000);
+    for (const at of [0, 1023, 1024, 4_999]) data[at] = edge as number;
+    expect(read(written({ name: 'x', datatype, shape: [5_000], data }), datatype, [5_000])).toEqual(data);
+  }
+});
+
 const numeric = fc.constantFrom(...(Object.keys(DATATYPES) as Datatype[]).filter((name) => DATATYPES[name].array));
 const shapes = fc.array(fc.nat({ max: 4 }), { maxLength: 4 });
 
@@ -105,7 +127,7 @@ test('what is written is read back, flat and nested, for every numeric datatype 
         return kind === 'bool' ? byte % 2 : byte;
       });
       const data = new TypedArray(raw.buffer, 0, count);
-      const text = writeJsonData({ name: 'x', datatype, shape, data });
+      const text = written({ name: 'x', datatype, shape, data });
       expect(Array.from(read(text, datatype, shape) as ArrayLike<unknown> as never[])).toEqual(
         Array.from(data as ArrayLike<unknown> as never[]),
       );

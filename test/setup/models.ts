@@ -15,11 +15,17 @@ declare module 'vitest' {
 }
 
 export default async function setup(project: TestProject): Promise<() => void> {
+  const { folder, remove } = await makeModels();
+  project.provide('repository', folder);
+  return remove;
+}
+
+/** Runs test/models/make_models.py into a new folder. */
+export async function makeModels(): Promise<{ folder: string; remove: () => void }> {
   const python = await ensureVenv();
-  const repository = mkdtempSync(join(tmpdir(), 'serverless-onnx-models-'));
-  execFileSync(python, [join(import.meta.dirname, '../models/make_models.py'), repository], {
+  const folder = mkdtempSync(join(tmpdir(), 'serverless-onnx-models-'));
+  execFileSync(python, [join(import.meta.dirname, '../models/make_models.py'), folder], {
     stdio: 'inherit',
   });
-  project.provide('repository', repository);
-  return () => rmSync(repository, { recursive: true, force: true });
+  return { folder, remove: () => rmSync(folder, { recursive: true, force: true }) };
 }

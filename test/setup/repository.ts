@@ -1,7 +1,6 @@
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { inject } from 'vitest';
 
 type Contents = {
   versions?: string[];
@@ -12,8 +11,11 @@ type Contents = {
   files?: { [path: string]: Uint8Array };
 };
 
-/** A new model repository in Triton's layout, to be filled with copies of the models of test/models/make_models.py. */
-export function madeRepository(): {
+/**
+ * A new model repository in Triton's layout, to be filled with copies of the models of test/models/make_models.py.
+ * @param models tells the folder of those, once it is needed
+ */
+export function madeRepository(models: () => string): {
   folder: string;
   model(name: string, copyOf: string, config: string, contents?: Contents): void;
   remove(): void;
@@ -24,7 +26,7 @@ export function madeRepository(): {
     model(name, copyOf, config, { versions = ['1'], file = 'model.onnx', labels, files = {} } = {}) {
       for (const version of versions) {
         mkdirSync(join(folder, name, version), { recursive: true });
-        cpSync(join(inject('repository'), copyOf, '1', 'model.onnx'), join(folder, name, version, file));
+        cpSync(join(models(), copyOf, '1', 'model.onnx'), join(folder, name, version, file));
       }
       if (config !== '') writeFileSync(join(folder, name, 'config.pbtxt'), config);
       if (labels !== undefined) writeFileSync(join(folder, name, 'labels.txt'), labels);
