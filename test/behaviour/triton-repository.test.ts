@@ -11,6 +11,11 @@ const fp32 = (name: string, dims: string, more = ''): string =>
 const identity = (dims: string, more = '', outputMore = more): string =>
   `input [ ${fp32('INPUT0', dims, more)} ] output [ ${fp32('OUTPUT0', dims, outputMore)} ]`;
 
+const OPTIONAL = ['INPUT0', 'INPUT1']
+  .map((name) => `input { name: "${name}" data_type: TYPE_INT32 dims: [ 16 ] optional: ${name === 'INPUT1'} }`)
+  .concat('max_batch_size: 4')
+  .join('\n');
+
 beforeAll(() => {
   model('plain', 'identity_fp32', '');
   model('scores', 'identity_fp32', `max_batch_size: 8 ${identity('3', '', 'label_filename: "labels.txt"')}`, {
@@ -96,6 +101,9 @@ parameters { key: "session.intra_op.allow_spinning" value: { string_value: "0" }
   model('warm_missing', 'lookup', warm(index('input_data_file: "none"')), { files });
   model('warm_wrong', 'lookup', warm('key: "OTHER" value { data_type: TYPE_INT64 dims: [ 1 ] zero_data: true }'));
   model('warm_wide', 'lookup', warm(index('zero_data: true'), 'batch_size: 5'));
+  model('defaulted', 'defaulted', '');
+  model('optional', 'add_sub', OPTIONAL);
+  model('optional_default', 'defaulted', `input [ ${fp32('INPUT0', '1')}, ${fp32('INPUT1', '1', 'optional: true')} ]`);
   for (const [name, config] of REFUSED) model(name, 'identity_fp32', config);
 });
 afterAll(remove);
@@ -249,6 +257,21 @@ describe.each(EDGES)('a Triton repository through $name', (edge) => {
     expect(client.logged).toContainEqual(
       expect.objectContaining({ model: 'generated', unused: ['optimization.execution_accelerators'] }),
     );
+  });
+
+  test('inputs with a default in the model file keep it; to give them another value is refused', async () => {
+    const { text } = await infer(client, 'defaulted', identityInput('FP32', [1, 1], [41]));
+    expect(JSON.parse(text).outputs[0].data).toEqual([42]);
+    const { status, text: refusal } = await client.call('/v2/models/optional_default/ready');
+    expect([status, JSON.parse(refusal).error]).toEqual([503, expect.stringMatching(/names the input 'INPUT1'/)]);
+  });
+
+  test('an optional input that the model needs after all: the model says so', async () => {
+    const one = { name: 'INPUT0', shape: [1, 16], datatype: 'INT32', data: Array(16).fill(1) };
+    const { status, text } = await infer(client, 'optional', [one]);
+    expect([status, JSON.parse(text).error]).toEqual([400, expect.stringMatching(/could not compute.*INPUT1/)]);
+    expect((await infer(client, 'optional', [one, { ...one, name: 'INPUT1' }])).status).toBe(200);
+    expect((await infer(client, 'optional', [{ ...one, name: 'INPUT1' }])).status).toBe(400);
   });
 
   test('reshape: the client sees dims, the model its own shape', async () => {

@@ -193,6 +193,16 @@ def make_lookup() -> onnx.ModelProto:
     )
 
 
+def make_defaulted() -> onnx.ModelProto:
+    """OUTPUT0 = INPUT0 + INPUT1, where INPUT1 is 1 unless it is given."""
+    return _model(
+        [helper.make_node("Add", ["INPUT0", "INPUT1"], ["OUTPUT0"])],
+        inputs=[_value("INPUT0", TensorProto.FLOAT, ["batch", 1]), _value("INPUT1", TensorProto.FLOAT, [1])],
+        outputs=[_value("OUTPUT0", TensorProto.FLOAT, ["batch", 1])],
+        weights=[numpy_helper.from_array(np.ones(1, np.float32), "INPUT1")],
+    )
+
+
 def main(output: Path) -> None:
     """Writes every model below `output`, which is made if it is missing."""
     for datatype, elem_type in DATATYPES.items():
@@ -203,6 +213,7 @@ def main(output: Path) -> None:
     _write(output, "reflections", make_reflections())
     _write(output, "running_sum", make_running_sum())
     _write(output, "lookup", make_lookup())
+    _write(output, "defaulted", make_defaulted())
     _write(output, "endless_loop", make_endless_loop())
     _write(output, "expand", make_expand())
     _file(output, "corrupt").write_bytes(b"\x00this is no ONNX file\xff" * 8)
