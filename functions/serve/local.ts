@@ -3,7 +3,7 @@
 import { stat } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createAdaptorServer } from '@hono/node-server';
+import { httpServer } from '../adapters/http-server.ts';
 import { createLog } from '../adapters/pino-log.ts';
 import type { Engine, Log } from '../inference/ports.ts';
 import { banner, USAGE } from './banner.ts';
@@ -30,7 +30,7 @@ async function serve(settings: LocalSettings): Promise<void> {
   const terminal = process.stdout.isTTY;
   const log = createLog(terminal);
   const { app, engine, registry, service } = composeLocalService(settings, log);
-  const server = createAdaptorServer({ fetch: app.fetch }) as Server;
+  const server = httpServer((request) => app.fetch(request));
   try {
     await listen(server, settings);
     drainOnSignal(server, engine, log, settings);

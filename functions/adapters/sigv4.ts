@@ -1,0 +1,28 @@
+import { AwsV4Signer } from 'aws4fetch';
+
+export type Credentials = {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string | undefined;
+};
+
+export type SignedService = {
+  /** As in signatures: `execute-api`. */
+  readonly service: string;
+  readonly region: string;
+  readonly credentials: Credentials;
+};
+
+/** A request with AWS Signature Version 4 in its headers. All given headers but a few, like Content-Length, are signed. */
+export async function sign(
+  { service, region, credentials }: SignedService,
+  method: string,
+  url: URL,
+  headers: Headers,
+  body: Uint8Array<ArrayBuffer>,
+): Promise<Request> {
+  const content = body.length > 0 ? { body: body.buffer.slice(body.byteOffset, body.byteOffset + body.length) } : {};
+  const signer = new AwsV4Signer({ ...credentials, service, region, method, url: url.href, headers, ...content });
+  const signed = await signer.sign();
+  return new Request(signed.url, { method, headers: signed.headers, redirect: 'manual', ...content });
+}
