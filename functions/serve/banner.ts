@@ -50,7 +50,7 @@ export function banner(
   }
   const [first] = served;
   if (first !== undefined) lines.push('', 'Try it:', '', `  ${exampleCall(url, settings, first)}`);
-  lines.push('');
+  lines.push('', `The API is described at ${url}/docs`, '');
   return lines.join('\n');
 }
 
