@@ -171,7 +171,11 @@ export class ModelRegistry {
     const stored = await this.#storeOf(model)
       .find(model)
       .catch((error: unknown) => {
-        throw error instanceof ModelRejected ? this.#reject(model, error) : error;
+        if (error instanceof ModelRejected) throw this.#reject(model, error);
+        // What was known goes on serving while the store can't be read.
+        if (known === undefined || !(error instanceof Unavailable)) throw error;
+        this.#log.warn({ model, reason: error.message }, 'serving what was known of the model');
+        return known;
       });
     const found = { ...stored, config: override?.config ?? stored.config };
     this.#rejected.delete(model);

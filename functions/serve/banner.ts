@@ -8,9 +8,10 @@ import type { LocalSettings } from './local-env.ts';
 
 export const USAGE = `Usage: [SETTING=value ...] npm start
 
-Serves the ONNX models of a folder through the Open Inference Protocol.
+Serves the ONNX models of a folder or S3 bucket through the Open Inference Protocol.
 
-  MODEL_REPOSITORY        folder of models, <model>/<version>/model.onnx   (model-artifacts)
+  MODEL_REPOSITORY        folder of models, <model>/<version>/model.onnx,
+                          or s3://bucket/prefix                            (model-artifacts)
   MODEL_CONTROL           all: every model is served; explicit: only those
                           that were asked for by the load call             (all)
   HOST                    address to listen on                             (127.0.0.1)

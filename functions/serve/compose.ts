@@ -1,6 +1,5 @@
 import { availableParallelism } from 'node:os';
 import packageJson from '../../package.json' with { type: 'json' };
-import { DirectoryStore } from '../adapters/directory-store.ts';
 import { IsolatedEngine } from '../adapters/isolated-engine.ts';
 import { LanedEngine } from '../adapters/laned-engine.ts';
 import { TemporaryOverrides } from '../adapters/load-override.ts';
@@ -8,7 +7,7 @@ import { PrometheusTelemetry } from '../adapters/prometheus.ts';
 import { swaggerUi } from '../adapters/swagger-ui.ts';
 import { createApp } from '../http/app.ts';
 import { ModelLoader } from '../inference/model-loader.ts';
-import type { Engine, Log } from '../inference/ports.ts';
+import type { Engine, Log, ModelStore } from '../inference/ports.ts';
 import { ModelRegistry } from '../inference/registry.ts';
 import { InferenceService } from '../inference/service.ts';
 import { isLoopback, type LocalSettings } from './local-env.ts';
@@ -24,13 +23,13 @@ export type LocalService = {
 const REFRESH_MS = 2_000;
 
 /** All parts of the service on one machine, wired but not started. */
-export function composeLocalService(settings: LocalSettings, log: Log): LocalService {
+export function composeLocalService(settings: LocalSettings, store: ModelStore, log: Log): LocalService {
   const engine = new LanedEngine(new IsolatedEngine({ ...settings, processes: availableParallelism() }, log));
   const loader = new ModelLoader(engine, log, {
     defaultMaxBatchSize: settings.defaultMaxBatchSize,
     maxBatcherQueue: settings.maxQueue,
   });
-  const registry = new ModelRegistry(new DirectoryStore(settings.modelRepository), loader, log, {
+  const registry = new ModelRegistry(store, loader, log, {
     refreshMs: REFRESH_MS,
     explicit: settings.modelControl === 'explicit',
   });

@@ -3,12 +3,15 @@
 import { stat } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { httpServer } from '../adapters/http-server.ts';
 import { createLog } from '../adapters/pino-log.ts';
-import type { Engine, Log } from '../inference/ports.ts';
+import type { Engine, Log, ModelStore } from '../inference/ports.ts';
 import { banner, USAGE } from './banner.ts';
 import { composeLocalService } from './compose.ts';
 import { type LocalSettings, readLocalSettings } from './local-env.ts';
+import { modelStore } from './model-store.ts';
 import { WrongSetting } from './variables.ts';
 
 async function main(): Promise<void> {
@@ -26,10 +29,10 @@ async function main(): Promise<void> {
 }
 
 async function serve(settings: LocalSettings): Promise<void> {
-  await checkRepository(settings.modelRepository);
+  const store = await openRepository(settings.modelRepository);
   const terminal = process.stdout.isTTY;
   const log = createLog(terminal);
-  const { app, engine, registry, service } = composeLocalService(settings, log);
+  const { app, engine, registry, service } = composeLocalService(settings, store, log);
   const server = httpServer((request) => app.fetch(request));
   try {
     await listen(server, settings);
@@ -48,12 +51,22 @@ function urlOf({ family, address, port }: AddressInfo): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
-async function checkRepository(path: string): Promise<void> {
-  const found = await stat(path).catch(() => undefined);
+async function openRepository(location: string): Promise<ModelStore> {
+  const store = modelStore(location, join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx'));
+  if (location.startsWith('s3://')) {
+    await store.models().catch(({ message }: Error) => {
+      throw new WrongSetting(`MODEL_REPOSITORY is '${location}': ${message}; expected a bucket that you may list`);
+    });
+    return store;
+  }
+  const found = await stat(location).catch(() => undefined);
   if (!found?.isDirectory()) {
     const what = found === undefined ? 'which does not exist' : 'which is a file';
-    throw new WrongSetting(`MODEL_REPOSITORY is '${path}', ${what}; expected a folder of models, like model-artifacts`);
+    throw new WrongSetting(
+      `MODEL_REPOSITORY is '${location}', ${what}; expected a folder of models, like model-artifacts, or s3://bucket/prefix`,
+    );
   }
+  return store;
 }
 
 function listen(server: Server, { host, port }: LocalSettings): Promise<void> {

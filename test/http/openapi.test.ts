@@ -1,4 +1,5 @@
 import { expect, inject, test } from 'vitest';
+import { DirectoryStore } from '../../functions/adapters/directory-store.ts';
 import { openApi } from '../../functions/http/openapi.ts';
 import { composeLocalService } from '../../functions/serve/compose.ts';
 import { readLocalSettings } from '../../functions/serve/local-env.ts';
@@ -6,7 +7,8 @@ import { readLocalSettings } from '../../functions/serve/local-env.ts';
 const silent = { info: () => {}, warn: () => {}, error: () => {} };
 
 test('every route is in the OpenAPI document, and everything in it is a route', async () => {
-  const { app, engine } = composeLocalService(readLocalSettings({ MODEL_REPOSITORY: inject('repository') }), silent);
+  const settings = readLocalSettings({ MODEL_REPOSITORY: inject('repository') });
+  const { app, engine } = composeLocalService(settings, new DirectoryStore(settings.modelRepository), silent);
   const routed = app.routes
     .filter(({ method, path }) => method !== 'ALL' && path !== '/v2/')
     .map(({ method, path }) => `${method} ${path.replace(/:(\w+)(?:\{[^}]*\})?/g, '{$1}')}`);

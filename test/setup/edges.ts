@@ -5,6 +5,7 @@ import { once } from 'node:events';
 import { request as httpRequest } from 'node:http';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { DirectoryStore } from '../../functions/adapters/directory-store.ts';
 import { composeLocalService } from '../../functions/serve/compose.ts';
 import { readLocalSettings } from '../../functions/serve/local-env.ts';
 
@@ -36,7 +37,9 @@ const inProcess: Edge = {
     const logged: LogLine[] = [];
     const add = (fields: object, msg: string): void => void logged.push({ ...fields, msg });
     const log = { info: add, warn: add, error: add };
-    const { app, engine, service } = composeLocalService(readLocalSettings(environment), log);
+    const settings = readLocalSettings(environment);
+    const store = new DirectoryStore(settings.modelRepository);
+    const { app, engine, service } = composeLocalService(settings, store, log);
     await service.start();
     return {
       logged,

@@ -1,0 +1,162 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { GetObjectCommand, ListObjectsV2Command, S3Client, S3ServiceException } from '@aws-sdk/client-s3';
+import type { ModelStore, StoredModel } from '../inference/ports.ts';
+import { Unavailable } from '../protocol/errors.ts';
+import type { ModelConfig } from '../protocol/model-config.ts';
+import { isModelName, isVersion } from '../protocol/names.ts';
+import { downloadFolder, type RemoteFile } from './download.ts';
+import { parseModelConfig } from './model-config-text.ts';
+
+const CONFIG_FILE = 'config.pbtxt';
+const MODEL_FILE = 'model.onnx';
+const CONNECT_TIMEOUT_MS = 2_000;
+/** Longest silence of a connection. */
+const SOCKET_TIMEOUT_MS = 10_000;
+
+export type S3Location = { readonly bucket: string /** Empty, or ends with a slash. */; readonly prefix: string };
+
+/** `s3://bucket/some/prefix`, or undefined for anything else. */
+export function parseS3Location(url: string): S3Location | undefined {
+  const [, bucket, path = ''] = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/(.*))?$/.exec(url) ?? [];
+  if (bucket === undefined) return undefined;
+  const prefix = path.replace(/\/+$/, '');
+  return { bucket, prefix: prefix === '' ? '' : `${prefix}/` };
+}
+
+/**
+ * A model repository below a prefix of an S3 bucket, in the same layout as in a folder. Versions are downloaded into a
+ * folder of their own per version and content; what S3 answers meanwhile is taken only if it is still the same object.
+ *
+ * Every method throws Unavailable when S3 does not answer as it should.
+ */
+export class S3Store implements ModelStore {
+  readonly #client: S3Client;
+  readonly #location: S3Location;
+  readonly #cache: string;
+  /** By model, as it was last listed: the paths below the model's folder. */
+  readonly #listed = new Map<string, readonly RemoteFile[]>();
+  /** Configurations by the ETag of their file. */
+  readonly #configs = new Map<string, { readonly etag: string; readonly config: ModelConfig }>();
+
+  /** @param cache the folder that downloaded versions are kept in */
+  constructor(location: S3Location, cache: string) {
+    this.#location = location;
+    this.#cache = cache;
+    // An endpoint of one's own is seldom reached by names of buckets.
+    const forcePathStyle = process.env.AWS_ENDPOINT_URL !== undefined || process.env.AWS_ENDPOINT_URL_S3 !== undefined;
+    this.#client = new S3Client({
+      forcePathStyle,
+      followRegionRedirects: true,
+      region: process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION ?? 'us-east-1',
+      requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, socketTimeout: SOCKET_TIMEOUT_MS },
+    });
+  }
+
+  async models(): Promise<readonly string[]> {
+    const { prefixes } = await this.#list(this.#location.prefix, '/');
+    return prefixes
+      .map((prefix) => prefix.slice(this.#location.prefix.length, -1))
+      .filter(isModelName)
+      .sort();
+  }
+
+  async find(model: string): Promise<StoredModel> {
+    const objects = await this.#objectsOf(model);
+    const folders = new Set(objects.flatMap(({ path }) => /^([^/]+)\//.exec(path)?.[1] ?? []).filter(isVersion));
+    if (folders.size === 0) return { config: {}, versions: [] };
+    const config = await this.#config(model, objects);
+    const file = config.default_model_filename || MODEL_FILE;
+    const versions = [...folders].filter((version) => objects.some(({ path }) => path === `${version}/${file}`));
+    return { config, versions: versions.sort((a, b) => Number(a) - Number(b)) };
+  }
+
+  async fetch(model: string, version: string, filename: string): Promise<string> {
+    const listed = this.#listed.get(model) ?? (await this.#objectsOf(model));
+    const files = listed
+      .filter(({ path }) => path.startsWith(`${version}/`))
+      .map((object) => ({ ...object, path: object.path.slice(version.length + 1) }));
+    const content = createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 32);
+    const folder = join(this.#cache, model, version, content);
+    try {
+      await downloadFolder(folder, files, async ({ path, etag }, start, end) => {
+        const range = { IfMatch: etag, Range: `bytes=${start}-${end - 1}` };
+        return (await this.#get(`${model}/${version}/${path}`, range)) as AsyncIterable<Uint8Array>;
+      });
+    } catch (error) {
+      // Perhaps it is no longer what was listed.
+      this.#listed.delete(model);
+      throw error;
+    }
+    return join(folder, filename);
+  }
+
+  async read(model: string, path: string): Promise<Uint8Array<ArrayBuffer>> {
+    const body = await this.#get(`${model}/${path}`);
+    return new Uint8Array(await answered(body.transformToByteArray()));
+  }
+
+  #key(path: string): { Bucket: string; Key: string } {
+    return { Bucket: this.#location.bucket, Key: this.#location.prefix + path };
+  }
+
+  async #config(model: string, objects: readonly RemoteFile[]): Promise<ModelConfig> {
+    const file = objects.find(({ path }) => path === CONFIG_FILE);
+    if (file === undefined) return {};
+    const known = this.#configs.get(model);
+    if (known?.etag === file.etag) return known.config;
+    const config = parseModelConfig(new TextDecoder().decode(await this.read(model, CONFIG_FILE)));
+    this.#configs.set(model, { etag: file.etag, config });
+    return config;
+  }
+
+  async #objectsOf(model: string): Promise<readonly RemoteFile[]> {
+    const prefix = `${this.#location.prefix}${model}/`;
+    const { objects } = await this.#list(prefix);
+    const relative = objects.map((object) => ({ ...object, path: object.path.slice(prefix.length) }));
+    const files = relative.filter(({ path }) => !path.endsWith('/'));
+    // Names made up by clients must not fill the memory.
+    if (files.length > 0) this.#listed.set(model, files);
+    else this.#listed.delete(model);
+    return files;
+  }
+
+  async #list(prefix: string, delimiter?: string): Promise<{ objects: RemoteFile[]; prefixes: string[] }> {
+    const objects: RemoteFile[] = [];
+    const prefixes: string[] = [];
+    let token: string | undefined;
+    do {
+      const page = await answered(
+        this.#client.send(
+          new ListObjectsV2Command({
+            Bucket: this.#location.bucket,
+            Prefix: prefix,
+            ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
+            ...(token === undefined ? {} : { ContinuationToken: token }),
+          }),
+        ),
+      );
+      for (const { Key = '', ETag = '', Size = 0 } of page.Contents ?? [])
+        objects.push({ path: Key, etag: ETag, size: Size });
+      for (const { Prefix = '' } of page.CommonPrefixes ?? []) prefixes.push(Prefix);
+      token = page.NextContinuationToken;
+    } while (token !== undefined);
+    return { objects, prefixes };
+  }
+
+  async #get(path: string, more: { IfMatch?: string; Range?: string } = {}) {
+    const { Body } = await answered(this.#client.send(new GetObjectCommand({ ...this.#key(path), ...more })));
+    if (Body === undefined) throw new Unavailable('the model repository sent an answer without a body', 1);
+    return Body;
+  }
+}
+
+/** @throws Unavailable in place of what S3 threw, whose messages hold names of buckets and keys */
+async function answered<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    const name = error instanceof S3ServiceException ? error.name : (error as NodeJS.ErrnoException).code;
+    throw new Unavailable(`the model repository can't be read: ${name ?? 'no answer'}`, 1);
+  }
+}

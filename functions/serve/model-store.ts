@@ -1,0 +1,16 @@
+import { DirectoryStore } from '../adapters/directory-store.ts';
+import { parseS3Location, S3Store } from '../adapters/s3-store.ts';
+import type { ModelStore } from '../inference/ports.ts';
+import { WrongSetting } from './variables.ts';
+
+/**
+ * The model repository at `location`: `s3://bucket/prefix`, or a folder.
+ * @param cache the folder that versions from S3 are kept in
+ * @throws WrongSetting
+ */
+export function modelStore(location: string, cache: string): ModelStore {
+  if (!location.startsWith('s3://')) return new DirectoryStore(location);
+  const s3 = parseS3Location(location);
+  if (s3 === undefined) throw new WrongSetting(`MODEL_REPOSITORY is '${location}'; expected s3://bucket/prefix`);
+  return new S3Store(s3, cache);
+}

@@ -1,0 +1,247 @@
+// What every model store promises, held against each of them; and what only a store far away has to cope with.
+
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { DirectoryStore } from '../../functions/adapters/directory-store.ts';
+import { S3Store } from '../../functions/adapters/s3-store.ts';
+import { ModelRejected, type ModelStore } from '../../functions/inference/ports.ts';
+import { Unavailable } from '../../functions/protocol/errors.ts';
+import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
+
+const BUCKET = 'a-bucket';
+const folder = mkdtempSync(join(tmpdir(), 'serverless-onnx-stores-'));
+let aws: LocalAws;
+let s3: S3Client;
+beforeAll(async () => {
+  aws = await startLocalAws();
+  for (const [name, value] of Object.entries(aws.env)) vi.stubEnv(name, value);
+  s3 = new S3Client({ forcePathStyle: true });
+  await s3.send(new CreateBucketCommand({ Bucket: BUCKET }));
+});
+afterAll(async () => {
+  await aws.stop();
+  vi.unstubAllEnvs();
+  rmSync(folder, { recursive: true });
+});
+
+const put = (key: string, content: string | Uint8Array) =>
+  s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: key, Body: content }));
+
+type Repository = {
+  readonly store: ModelStore;
+  put(path: string, content: string): Promise<unknown>;
+  remove(path: string): Promise<unknown>;
+};
+
+let nextName = 0;
+const KINDS: { name: string; open: () => Repository }[] = [
+  {
+    name: 'a folder',
+    open: () => {
+      const root = join(folder, `repository-${nextName++}`);
+      mkdirSync(root);
+      return {
+        store: new DirectoryStore(root),
+        put: async (path, content) => {
+          mkdirSync(dirname(join(root, path)), { recursive: true });
+          writeFileSync(join(root, path), content);
+        },
+        remove: async (path) => rmSync(join(root, path)),
+      };
+    },
+  },
+  {
+    name: 'S3',
+    open: () => {
+      const prefix = `models-${nextName++}/`;
+      return {
+        store: new S3Store({ bucket: BUCKET, prefix }, join(folder, prefix)),
+        put: (path, content) => put(prefix + path, content),
+        remove: (path) => s3.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: prefix + path })),
+      };
+    },
+  },
+];
+
+describe.each(KINDS)('a store in $name', ({ open }) => {
+  let repository: Repository;
+  beforeEach(() => {
+    repository = open();
+  });
+
+  test('an empty one has no models', async () => {
+    expect(await repository.store.models()).toEqual([]);
+    expect(await repository.store.find('nothing')).toEqual({ config: {}, versions: [] });
+  });
+
+  test('lists models and versions, from oldest to newest, and skips what is none', async () => {
+    for (const version of ['2', '10', '1', '03', 'x', '12345678901']) {
+      await repository.put(`b/${version}/model.onnx`, 'model');
+    }
+    await repository.put('b/7/metrics.json', '{}');
+    await repository.put('b/9', 'a file, no folder');
+    await repository.put('a.b-c_d/1/model.onnx', 'model');
+    await repository.put('.hidden/1/model.onnx', 'model');
+    await repository.put('file-beside', 'no model');
+    expect(await repository.store.models()).toEqual(['a.b-c_d', 'b']);
+    expect(await repository.store.find('b')).toEqual({ config: {}, versions: ['1', '2', '10'] });
+  });
+
+  test('reads config.pbtxt, again after it has changed', async () => {
+    await repository.put('m/1/net.onnx', 'model');
+    await repository.put('m/config.pbtxt', 'default_model_filename: "net.onnx" max_batch_size: 3');
+    const first = await repository.store.find('m');
+    expect([first.config.max_batch_size, first.versions]).toEqual([3, ['1']]);
+    await repository.put('m/config.pbtxt', 'max_batch_size: 4');
+    const second = await repository.store.find('m');
+    expect([second.config.max_batch_size, second.versions]).toEqual([4, []]);
+    await repository.put('m/config.pbtxt', 'nonsense');
+    await expect(repository.store.find('m')).rejects.toThrow(ModelRejected);
+  });
+
+  test('fetches a version with the files beside the model, and files of the model', async () => {
+    await repository.put('m/3/model.onnx', 'model');
+    await repository.put('m/3/weights/part.bin', 'weights');
+    await repository.put('m/4/model.onnx', 'another');
+    await repository.put('m/labels.txt', 'café\n');
+    await repository.store.find('m');
+    const path = await repository.store.fetch('m', '3', 'model.onnx');
+    expect(readFileSync(path, 'utf8')).toBe('model');
+    expect(readFileSync(join(dirname(path), 'weights/part.bin'), 'utf8')).toBe('weights');
+    expect(new TextDecoder().decode(await repository.store.read('m', 'labels.txt'))).toBe('café\n');
+    await expect(repository.store.read('m', 'none.txt')).rejects.toThrow();
+  });
+
+  test('a version that appears or goes is seen by the next look', async () => {
+    await repository.put('m/1/model.onnx', 'model');
+    expect((await repository.store.find('m')).versions).toEqual(['1']);
+    await repository.put('m/2/model.onnx', 'model');
+    expect((await repository.store.find('m')).versions).toEqual(['1', '2']);
+    await repository.remove('m/1/model.onnx');
+    expect((await repository.store.find('m')).versions).toEqual(['2']);
+  });
+});
+
+describe('a store in S3', () => {
+  const open = (prefix: string): { store: S3Store; cache: string } => {
+    const cache = mkdtempSync(join(folder, 'cache-'));
+    return { store: new S3Store({ bucket: BUCKET, prefix }, cache), cache };
+  };
+  const files = (cache: string): string[] => (readdirSync(cache, { recursive: true }) as string[]).sort();
+
+  test('large files come in ranges and whole; a second fetch downloads nothing', async () => {
+    const large = new Uint8Array(20 * 1024 * 1024 + 3).map((_, i) => (i * 7919) >> 3);
+    await put('large/m/1/model.onnx', large);
+    await put('large/m/1/empty', '');
+    const { store, cache } = open('large/');
+    const path = await store.fetch('m', '1', 'model.onnx');
+    expect(Buffer.compare(readFileSync(path), large)).toBe(0);
+    const [before, again] = [files(cache), await store.fetch('m', '1', 'model.onnx')];
+    expect([again, files(cache)]).toEqual([path, before]);
+  });
+
+  test('many pages of objects', async () => {
+    await Promise.all(Array.from({ length: 1_005 }, (_, i) => put(`many/m/${i + 1}/model.onnx`, 'x')));
+    expect((await open('many/').store.find('m')).versions).toHaveLength(1_005);
+  });
+
+  test('concurrent fetches of one version leave one folder', async () => {
+    await put('race/m/1/model.onnx', 'model');
+    const { store, cache } = open('race/');
+    const paths = await Promise.all(Array.from({ length: 8 }, () => store.fetch('m', '1', 'model.onnx')));
+    expect(new Set(paths).size).toBe(1);
+    expect(files(join(cache, 'm', '1'))).toHaveLength(2);
+  });
+
+  test('a version that was replaced since it was listed is not taken for the listed one', async () => {
+    await put('replaced/m/1/model.onnx', 'first');
+    const { store, cache } = open('replaced/');
+    await store.find('m');
+    await put('replaced/m/1/model.onnx', 'other');
+    await expect(store.fetch('m', '1', 'model.onnx')).rejects.toThrow(/can't be read: PreconditionFailed/);
+    expect(files(join(cache, 'm', '1'))).toEqual([]);
+    expect(readFileSync(await store.fetch('m', '1', 'model.onnx'), 'utf8')).toBe('other');
+  });
+
+  test.each(['..', 'a/../../b', './c', 'd\\e', 'f//g'])('a file named %j is refused', async (name) => {
+    const prefix = `hostile-${nextName++}/`;
+    await put(`${prefix}m/1/model.onnx`, 'model');
+    await put(`${prefix}m/1/${name}`, 'hostile');
+    const { store, cache } = open(prefix);
+    await expect(store.fetch('m', '1', 'model.onnx')).rejects.toThrow(/no plain path/);
+    expect(files(cache)).toEqual([]);
+  });
+
+  test('a bucket that is not there: a sentence without its name', async () => {
+    const store = new S3Store({ bucket: 'not-there', prefix: '' }, folder);
+    const error = (await store.models().catch((caught: unknown) => caught)) as Unavailable;
+    expect(error).toBeInstanceOf(Unavailable);
+    expect(error.message).toBe("the model repository can't be read: NoSuchBucket");
+  });
+});
+
+describe('a store in S3 behind a bad connection', () => {
+  let proxy: Server;
+  /** What the proxy does with the body of an answer to a GET of an object. */
+  let spoil: ((body: Buffer) => Buffer | undefined) | undefined;
+  let spoiled = 0;
+
+  beforeEach(async () => {
+    spoiled = 0;
+    proxy = createServer(async (request, response) => {
+      const answer = await fetch(aws.endpoint + request.url, { headers: { range: request.headers.range ?? '' } });
+      const body = Buffer.from(await answer.arrayBuffer());
+      const isObject = request.url?.includes('model.onnx') && spoil !== undefined;
+      const sent = isObject ? spoil?.(body) : body;
+      if (isObject && sent !== body) spoiled++;
+      if (sent === undefined) {
+        response.destroy();
+        return;
+      }
+      response.writeHead(answer.status, { 'content-length': body.length, etag: answer.headers.get('etag') ?? '' });
+      response.write(sent);
+      if (sent.length === body.length) response.end();
+      else setTimeout(() => response.destroy(), 20);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const { port } = proxy.address() as { port: number };
+    vi.stubEnv('AWS_ENDPOINT_URL', `http://127.0.0.1:${port}`);
+  });
+  afterEach(() => {
+    proxy.close();
+    vi.stubEnv('AWS_ENDPOINT_URL', aws.endpoint);
+  });
+
+  const open = async (content: Uint8Array): Promise<S3Store> => {
+    const prefix = `bad-${nextName++}/`;
+    await put(`${prefix}m/1/model.onnx`, content);
+    return new S3Store({ bucket: BUCKET, prefix }, join(folder, prefix));
+  };
+  const content = new Uint8Array(100_000).map((_, i) => i % 251);
+
+  test('answers that break off are taken up where they did', async () => {
+    const store = await open(content);
+    spoil = (body) => (spoiled < 3 ? body.subarray(0, 30_000) : body);
+    const path = await store.fetch('m', '1', 'model.onnx');
+    expect(Buffer.compare(readFileSync(path), content)).toBe(0);
+    expect(spoiled).toBe(3);
+  });
+
+  test('one that always breaks off is given up; nothing half is left', async () => {
+    const store = await open(content);
+    spoil = (body) => body.subarray(0, 10);
+    await expect(store.fetch('m', '1', 'model.onnx')).rejects.toThrow(/broke off its answer too often/);
+    spoil = undefined;
+    expect(Buffer.compare(readFileSync(await store.fetch('m', '1', 'model.onnx')), content)).toBe(0);
+  });
+
+  test('one that never answers is an outage', async () => {
+    const store = await open(content);
+    spoil = () => undefined;
+    await expect(store.fetch('m', '1', 'model.onnx')).rejects.toThrow(Unavailable);
+  });
+});

@@ -1,0 +1,70 @@
+// A local AWS: the emulator ministack from the Python environment, on a free port of this machine.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ensureVenv } from '../../functions/cli/venv.ts';
+
+export type LocalAws = {
+  /** What a process needs in its environment to use it. */
+  readonly env: { readonly [name: string]: string };
+  readonly endpoint: string;
+  stop(): Promise<void>;
+};
+
+const START_TIMEOUT_MS = 30_000;
+
+/** @param bindTo the address that it listens on; containers can't reach this machine's loopback address */
+export async function startLocalAws(bindTo = '127.0.0.1'): Promise<LocalAws> {
+  const folder = mkdtempSync(join(tmpdir(), 'serverless-onnx-aws-'));
+  const logFile = join(folder, 'log');
+  const port = await freePort();
+  const log = openSync(logFile, 'w');
+  const emulator = spawn(join(dirname(await ensureVenv()), 'ministack'), {
+    env: {
+      PATH: process.env.PATH,
+      HOME: folder,
+      TMPDIR: folder,
+      GATEWAY_PORT: String(port),
+      BIND_HOST: bindTo,
+      S3_DATA_DIR: join(folder, 's3'),
+    },
+    stdio: ['ignore', log, log],
+  });
+  closeSync(log);
+  const endpoint = `http://127.0.0.1:${port}`;
+  const end = Date.now() + START_TIMEOUT_MS;
+  while (!(await fetch(`${endpoint}/_ministack/health`).catch(() => undefined))?.ok) {
+    if (emulator.exitCode !== null || Date.now() > end) {
+      emulator.kill();
+      throw new Error(`the local AWS did not start: ${readFileSync(logFile, 'utf8').slice(-2_000)}`);
+    }
+    await sleep(100);
+  }
+  return {
+    endpoint,
+    env: {
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+      AWS_REGION: 'us-east-1',
+    },
+    async stop() {
+      emulator.kill('SIGTERM');
+      await once(emulator, 'exit');
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  return port;
+}
