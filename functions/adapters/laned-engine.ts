@@ -2,11 +2,13 @@ import type { Computed, Engine, LoadedModel, ModelId } from '../inference/ports.
 import type { ModelConfig } from '../protocol/model-config.ts';
 import { zeros } from '../protocol/synthetic-tensor.ts';
 import { elementCount, type Tensor } from '../protocol/tensor.ts';
+import { InlineModel } from './inline-engine.ts';
 import type { IsolatedEngine, IsolatedModel } from './isolated-engine.ts';
-import { OrtSession } from './onnxruntime.ts';
 
 /** A run must be this short to block the server's own thread: well under a millisecond. */
 const INLINE_MS = 0.5;
+/** A run this short gains nothing from a second thread. */
+const INLINE_THREADS = 1;
 /** Runs in the isolated lane, one after the other, that must be so short. */
 const PROOFS = 3;
 /** An inline run this long takes the proof back. */
@@ -48,9 +50,8 @@ class LanedModel implements LoadedModel {
   readonly #isolated: IsolatedModel;
   /** How many short runs in a row each combination of shapes has had. */
   readonly #proofs = new Map<string, number>();
-  #inline: OrtSession | undefined;
+  #inline: InlineModel | undefined;
   #loadingInline = false;
-  #runningInline = 0;
   #unloaded = false;
 
   constructor(isolated: IsolatedModel) {
@@ -70,14 +71,16 @@ class LanedModel implements LoadedModel {
   }
 
   capacity(inputs: readonly Tensor[]): number {
-    const isInline = this.#inline !== undefined && this.#isProven(shapesOf(inputs));
-    return isInline ? Number.POSITIVE_INFINITY : this.#isolated.capacity();
+    const inline = this.#isProven(shapesOf(inputs)) ? this.#inline : undefined;
+    return (inline ?? this.#isolated).capacity();
   }
 
   async run(inputs: readonly Tensor[], outputNames: readonly string[], deadline: number): Promise<Computed> {
     const shapes = shapesOf(inputs);
     if (this.#inline !== undefined && this.#isProven(shapes)) {
-      return this.#runInline(this.#inline, shapes, inputs, outputNames);
+      const computed = await this.#inline.run(inputs, outputNames, deadline);
+      if (computed.timing.infer > DISPROOF_MS) this.#proofs.delete(shapes);
+      return computed;
     }
     const computed = await this.#isolated.run(inputs, outputNames, deadline);
     this.#note(shapes, computed.timing.infer);
@@ -105,15 +108,9 @@ class LanedModel implements LoadedModel {
   async unload(): Promise<void> {
     this.#unloaded = true;
     await this.#isolated.unload();
-    await this.#releaseWhenIdle();
-  }
-
-  /** ONNX Runtime starts a run a moment after it was asked to: a session that is released meanwhile is gone then. */
-  async #releaseWhenIdle(): Promise<void> {
-    if (!this.#unloaded || this.#runningInline > 0) return;
     const inline = this.#inline;
     this.#inline = undefined;
-    await inline?.release();
+    await inline?.unload();
   }
 
   #isProven(shapes: string): boolean {
@@ -131,28 +128,11 @@ class LanedModel implements LoadedModel {
     if (this.#loadingInline || this.#unloaded) return;
     this.#loadingInline = true;
     try {
-      this.#inline = await OrtSession.load(this.#isolated.path, this.#isolated.config);
+      const inline = await InlineModel.load(this.#isolated.path, this.#isolated.config, INLINE_THREADS);
+      if (this.#unloaded) await inline.unload();
+      else this.#inline = inline;
     } catch {
       // The isolated lane goes on serving; the file was replaced or removed.
-    }
-  }
-
-  async #runInline(
-    session: OrtSession,
-    shapes: string,
-    inputs: readonly Tensor[],
-    outputNames: readonly string[],
-  ): Promise<Computed> {
-    this.#runningInline++;
-    try {
-      const startedAt = performance.now();
-      const outputs = await session.run(inputs, outputNames);
-      const infer = performance.now() - startedAt;
-      if (infer > DISPROOF_MS) this.#proofs.delete(shapes);
-      return { outputs, timing: { queue: 0, input: 0, infer, output: 0 } };
-    } finally {
-      this.#runningInline--;
-      await this.#releaseWhenIdle();
     }
   }
 }

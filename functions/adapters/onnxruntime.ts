@@ -15,11 +15,13 @@ const GRAPH_LEVELS: { readonly [level: number]: 'basic' | 'extended' | 'disabled
 };
 
 /**
- * One thread and no spinning: processes make the parallelism (design, decision 10), and a spinning thread burns 20 ms
- * of CPU after a run of 0.7 ms. Nothing is logged by the library, whose lines would hold paths. A model's configuration
+ * No spinning: a spinning thread burns 20 ms of CPU after a run of 0.7 ms. Nothing is logged by the library, whose lines would hold paths. A model's configuration
  * may say otherwise, under the names that Triton's ONNX Runtime backend gives its parameters.
  */
-function sessionOptions({ optimization, parameters = {} }: ModelConfig): ort.InferenceSession.SessionOptions {
+function sessionOptions(
+  { optimization, parameters = {} }: ModelConfig,
+  threads: number,
+): ort.InferenceSession.SessionOptions {
   const text = (name: string): string | undefined => parameters[name]?.string_value;
   const integer = (name: string, fallback: number): number => {
     const found = text(name);
@@ -31,7 +33,7 @@ function sessionOptions({ optimization, parameters = {} }: ModelConfig): ort.Inf
   };
   const entries = Object.keys(parameters).filter((name) => name.startsWith('session.'));
   return {
-    intraOpNumThreads: integer('intra_op_thread_count', 1),
+    intraOpNumThreads: integer('intra_op_thread_count', threads),
     interOpNumThreads: integer('inter_op_thread_count', 1),
     executionMode: text('execution_mode') === '1' ? 'parallel' : 'sequential',
     enableCpuMemArena: text('enable_mem_arena') !== '0',
@@ -60,11 +62,12 @@ export class OrtSession {
   /**
    * Loads by path, never from bytes: external data of a model loaded from bytes is resolved against the working
    * directory, and could read any file there.
+   * @param threads that one run may use, where the model's configuration does not say
    * @throws ModelRejected
    */
-  static async load(path: string, config: ModelConfig): Promise<OrtSession> {
+  static async load(path: string, config: ModelConfig, threads: number): Promise<OrtSession> {
     try {
-      return new OrtSession(await ort.InferenceSession.create(path, sessionOptions(config)));
+      return new OrtSession(await ort.InferenceSession.create(path, sessionOptions(config, threads)));
     } catch (error) {
       if (error instanceof ModelRejected) throw error;
       throw new ModelRejected(publicText(error, path));

@@ -1,10 +1,16 @@
 import { pino } from 'pino';
-import pretty from 'pino-pretty';
 import type { Log } from '../inference/ports.ts';
 
 /** Log lines on standard output: JSON, or for a person at a terminal one coloured line each. */
-export function createLog(terminal: boolean): Log {
+export async function createLog(terminal: boolean): Promise<Log> {
   const options = { base: undefined, timestamp: pino.stdTimeFunctions.isoTime };
-  if (!terminal) return pino(options);
-  return pino(options, pretty({ colorize: true, singleLine: true, translateTime: 'HH:MM:ss', sync: true }));
+  const lines: Log = pino(options);
+  if (!terminal) return lines;
+  // Only a person needs it.
+  const { default: pretty } = await import('pino-pretty');
+  const coloured: Log = pino(
+    options,
+    pretty({ colorize: true, singleLine: true, translateTime: 'HH:MM:ss', sync: true }),
+  );
+  return coloured;
 }

@@ -1,6 +1,6 @@
 import { freemem, totalmem } from 'node:os';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { InferenceRecord, Telemetry } from '../inference/ports.ts';
+import type { InferenceRecord, LoadTiming, ModelId, Telemetry } from '../inference/ports.ts';
 
 export type PendingRequests = { readonly model: string; readonly version: string; readonly pending: number };
 
@@ -35,6 +35,19 @@ export class PrometheusTelemetry implements Telemetry {
     'nv_inference_compute_output_duration_us',
     'Cumulative duration of handing over outputs in microseconds',
   );
+
+  readonly #loadSeconds = new Gauge({
+    name: 'nv_model_load_duration_secs',
+    help: 'Seconds that the last load of a model took',
+    labelNames: LABELS,
+    registers: [this.#registry],
+  });
+  readonly #loadFailures = new Counter({
+    name: 'serverless_onnx_model_load_failures_total',
+    help: 'Number of failed attempts to load a model',
+    labelNames: ['model'],
+    registers: [this.#registry],
+  });
 
   /** @param pending tells, when asked, how many requests wait at each loaded model */
   constructor(pending: () => readonly PendingRequests[]) {
@@ -82,6 +95,14 @@ export class PrometheusTelemetry implements Telemetry {
     this.#input.inc(labels, microseconds(timing.input));
     this.#infer.inc(labels, microseconds(timing.infer));
     this.#output.inc(labels, microseconds(timing.output));
+  }
+
+  loaded({ model, version }: ModelId, { download, session }: LoadTiming): void {
+    this.#loadSeconds.set({ model, version }, (download + session) / 1000);
+  }
+
+  loadFailed(model: string): void {
+    this.#loadFailures.inc({ model });
   }
 
   async exposition(): Promise<{ contentType: string; text: string }> {

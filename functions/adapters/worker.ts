@@ -14,6 +14,9 @@ import type { FromWorker, ToWorker } from './worker-messages.ts';
 /** Outputs above this are refused, not sent: a few bytes of input can ask some models for gigabytes. */
 const MAX_OUTPUT_BYTES = 1024 ** 3;
 
+/** Processes make the parallelism. */
+const THREADS = 1;
+
 const sessions = new Map<string, OrtSession>();
 const channel = new Socket({ fd: 3, readable: true, writable: true });
 
@@ -22,7 +25,7 @@ const now = (): number => performance.timeOrigin + performance.now();
 async function answer({ message, tensors }: Frame<ToWorker>): Promise<{ message: FromWorker; tensors?: Tensor[] }> {
   switch (message.op) {
     case 'load': {
-      const session = await OrtSession.load(message.path, message.config);
+      const session = await OrtSession.load(message.path, message.config, THREADS);
       sessions.set(message.key, session);
       const { inputs, outputs } = session;
       const isStatic = await isStaticGraph(message.path);

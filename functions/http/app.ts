@@ -17,6 +17,12 @@ export type AppParts = {
   readonly log: Log;
   readonly access: AccessRules;
   readonly maxBodyBytes: number;
+  /** Undefined on AWS. */
+  readonly local: LocalParts | undefined;
+};
+
+/** What only the local server has, beside loading and unloading models by request. */
+export type LocalParts = {
   /** What `GET /metrics` answers. */
   readonly metrics: () => Promise<{ contentType: string; text: string }>;
   /** The page that renders the OpenAPI document under `''`, and by file name what it needs. */
@@ -50,7 +56,7 @@ type Env = { Variables: { line: RequestLine } };
 type Handler = (context: Context<Env>, model: string, version: string | undefined) => Promise<Response> | Response;
 
 /** The Open Inference Protocol over HTTP: a function from a request to a response. */
-export function createApp({ service, log, access, maxBodyBytes, metrics, docs }: AppParts): Hono<Env> {
+export function createApp({ service, log, access, maxBodyBytes, local }: AppParts): Hono<Env> {
   const app = new Hono<Env>();
 
   app.use(async (context, next) => {
@@ -58,7 +64,7 @@ export function createApp({ service, log, access, maxBodyBytes, metrics, docs }:
     const headers = context.req.raw.headers;
     const line: RequestLine = {
       id: headers.get('x-request-id')?.slice(0, 128) || randomUUID(),
-      trace_id: traceId(headers.get('traceparent')),
+      trace_id: traceId(headers),
       bytes_in: 0,
       bytes_out: 0,
     };
@@ -97,8 +103,10 @@ export function createApp({ service, log, access, maxBodyBytes, metrics, docs }:
   ];
 
   route('GET', ['/v2/health/live'], (context) => json(context, { live: true }));
-  route('GET', ['/v2/health/ready'], (context) =>
-    service.ready() ? json(context, { live: true, ready: true }) : fail(context, 503, 'the server is not ready', 1),
+  route('GET', ['/v2/health/ready'], async (context) =>
+    (await service.ready())
+      ? json(context, { live: true, ready: true })
+      : fail(context, 503, 'the server is not ready', 1),
   );
   route('GET', ['/v2', '/v2/'], (context) => json(context, service.serverMetadata()));
   route('GET', ['/v2/models'], async (context) => json(context, { models: await service.models() }));
@@ -106,15 +114,6 @@ export function createApp({ service, log, access, maxBodyBytes, metrics, docs }:
   route('POST', ['/v2/repository/index', '/v2/repository/:repository/index'], async (context) => {
     const body = await readBody(context.req.raw, MAX_CONTROL_BYTES);
     return json(context, await service.repositoryIndex(readyOnly(body)));
-  });
-  route('POST', ['/v2/repository/models/:model/load'], async (context, name) => {
-    const request = decodeLoadRequest(await readBody(context.req.raw, maxBodyBytes));
-    await service.load(name, request);
-    return context.body(null, 200);
-  });
-  route('POST', ['/v2/repository/models/:model/unload'], async (context, name) => {
-    await service.unload(name);
-    return context.body(null, 200);
   });
   route('GET', ofModel('/stats'), async (context, name, version) =>
     json(context, { model_stats: await service.statistics(name, version) }),
@@ -142,17 +141,28 @@ export function createApp({ service, log, access, maxBodyBytes, metrics, docs }:
   );
   route('GET', ['/openapi.json'], (context) => {
     const { name, version } = service.serverMetadata();
-    return json(context, openApi(name, version));
+    return json(context, openApi(name, version, local !== undefined));
   });
-  route('GET', ['/docs', '/docs/:file'], async (context) => {
-    const page = docs.get(context.req.param('file') ?? '');
-    if (page === undefined) throw new NotFound('Not Found');
-    return send(context, 200, { 'Content-Type': page.contentType, ...PAGE_HEADERS }, await page.read());
-  });
-  route('GET', ['/metrics'], async (context) => {
-    const { contentType, text } = await metrics();
-    return send(context, 200, { 'Content-Type': contentType }, text);
-  });
+  if (local !== undefined) {
+    route('POST', ['/v2/repository/models/:model/load'], async (context, name) => {
+      const request = decodeLoadRequest(await readBody(context.req.raw, maxBodyBytes));
+      await service.load(name, request);
+      return context.body(null, 200);
+    });
+    route('POST', ['/v2/repository/models/:model/unload'], async (context, name) => {
+      await service.unload(name);
+      return context.body(null, 200);
+    });
+    route('GET', ['/docs', '/docs/:file'], async (context) => {
+      const page = local.docs.get(context.req.param('file') ?? '');
+      if (page === undefined) throw new NotFound('Not Found');
+      return send(context, 200, { 'Content-Type': page.contentType, ...PAGE_HEADERS }, await page.read());
+    });
+    route('GET', ['/metrics'], async (context) => {
+      const { contentType, text } = await local.metrics();
+      return send(context, 200, { 'Content-Type': contentType }, text);
+    });
+  }
 
   app.notFound(() => {
     throw new NotFound('Not Found');

@@ -234,9 +234,22 @@ function tagged(path: string, { parameters, ...operations }: Json): Json {
   return { ...(parameters === undefined ? {} : { parameters }), ...Object.fromEntries(entries) };
 }
 
-/** The OpenAPI 3.1 description of the whole API. */
-export function openApi(title: string, version: string): Json {
-  const paths = Object.entries(PATHS).flatMap(([path, untagged]): [string, Json][] => {
+/** What only the local server has. */
+const LOCAL_PATHS = new Set([
+  '/v2/repository/models/{model}/load',
+  '/v2/repository/models/{model}/unload',
+  '/docs',
+  '/docs/{file}',
+  '/metrics',
+]);
+
+/**
+ * The OpenAPI 3.1 description of the whole API.
+ * @param local with what only the local server has
+ */
+export function openApi(title: string, version: string, local: boolean): Json {
+  const described = Object.entries(PATHS).filter(([path]) => local || !LOCAL_PATHS.has(path));
+  const paths = described.flatMap(([path, untagged]): [string, Json][] => {
     const operations = tagged(path, untagged);
     if (!path.startsWith('/v2/models/{model}')) return [[path, operations]];
     const versioned = path.replace('{model}', '{model}/versions/{version}');

@@ -1,6 +1,14 @@
 import type { ModelConfig } from '../protocol/model-config.ts';
 import { BatchingModel } from './batcher.ts';
-import { type Engine, type LoadedModel, type Log, type ModelId, ModelRejected, type ModelStore } from './ports.ts';
+import {
+  type Engine,
+  type LoadedModel,
+  type LoadTiming,
+  type Log,
+  type ModelId,
+  ModelRejected,
+  type ModelStore,
+} from './ports.ts';
 import { rowsAreIndependent } from './row-independence.ts';
 import { resolveConfig, type ServingConfig } from './serving-config.ts';
 import { checkSupported, unusedSettings } from './supported.ts';
@@ -12,6 +20,7 @@ export type ServedModel = ModelId & {
   readonly serving: ServingConfig;
   /** Of each output that has a label file: its labels, in the order of the classes. */
   readonly labels: ReadonlyMap<string, readonly string[]>;
+  readonly timing: LoadTiming;
 };
 
 export type LoaderSettings = {
@@ -46,7 +55,9 @@ export class ModelLoader {
       this.#log.warn({ model, version, unused }, 'config.pbtxt has settings that this server does not use');
     }
     const path = await store.fetch(model, version, config.default_model_filename || 'model.onnx');
+    const fetched = performance.now();
     const loaded = await this.#engine.load(id, path, config);
+    const timing = { download: fetched - started, session: performance.now() - fetched };
     try {
       const serving = resolveConfig(model, config, loaded, this.#settings.defaultMaxBatchSize);
       const labels = await readLabels(store, model, serving);
@@ -57,7 +68,7 @@ export class ModelLoader {
       );
       const batched = await this.#batched(model, config, serving, loaded);
       this.#log.info({ model, version, ms: Math.round(performance.now() - started) }, 'loaded model');
-      return { model, version, labels, ...batched };
+      return { model, version, labels, timing, ...batched };
     } catch (error) {
       await loaded.unload();
       throw error;
@@ -72,11 +83,14 @@ export class ModelLoader {
     loaded: LoadedModel,
   ): Promise<Pick<ServedModel, 'loaded' | 'serving'>> {
     const { dynamic_batching, ...rest } = serving.config;
-    if (dynamic_batching === undefined || this.#settings.maxBatcherQueue === 0) return { loaded, serving };
-    // What the configuration itself says is done. What was completed is a guess, which is checked.
-    if (given.dynamic_batching === undefined && !(await rowsAreIndependent(loaded))) {
-      return { loaded, serving: { ...serving, config: rest } };
+    if (dynamic_batching === undefined) return { loaded, serving };
+    const nothingToMerge = this.#settings.maxBatcherQueue === 0;
+    if (given.dynamic_batching === undefined) {
+      // What the configuration itself says is done. What was completed is a guess, which is checked.
+      const isRight = !nothingToMerge && (await rowsAreIndependent(loaded));
+      if (!isRight) return { loaded, serving: { ...serving, config: rest } };
     }
+    if (nothingToMerge) return { loaded, serving };
     const { preferred_batch_size, max_queue_delay_microseconds = 0 } = dynamic_batching;
     const settings = {
       model,

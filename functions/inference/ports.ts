@@ -92,11 +92,18 @@ export type InferenceRecord = ModelId & {
   /** Milliseconds from the decoded request to the result. */
   readonly total: number;
   readonly timing: Timing | undefined;
+  /** Of the request's body. */
+  readonly payloadBytes: number;
 };
+
+/** Milliseconds that it took to bring a version to this machine, and to make its session. */
+export type LoadTiming = { readonly download: number; readonly session: number };
 
 /** Counts what happened. */
 export interface Telemetry {
   inference(record: InferenceRecord): void;
+  loaded(id: ModelId, timing: LoadTiming): void;
+  loadFailed(model: string): void;
 }
 
 /** Structured log lines. */

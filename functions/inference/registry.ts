@@ -2,7 +2,7 @@ import { ProtocolError, Unavailable, UnknownModel } from '../protocol/errors.ts'
 import type { ModelConfig } from '../protocol/model-config.ts';
 import { checkModelName, checkVersion } from '../protocol/names.ts';
 import type { ModelLoader, ServedModel } from './model-loader.ts';
-import { type Log, ModelRejected, type ModelStore, type Override, type StoredModel } from './ports.ts';
+import { type Log, ModelRejected, type ModelStore, type Override, type StoredModel, type Telemetry } from './ports.ts';
 import { servableVersions } from './serving-config.ts';
 
 export type ModelState = {
@@ -44,6 +44,7 @@ const LAST_RETRY_MS = 60_000;
 export class ModelRegistry {
   readonly #store: ModelStore;
   readonly #loader: ModelLoader;
+  readonly #telemetry: Telemetry;
   readonly #log: Log;
   readonly #settings: RegistrySettings;
   readonly #slots = new Map<string, Slot>();
@@ -53,9 +54,10 @@ export class ModelRegistry {
   /** Why a model's configuration can't be read. */
   readonly #rejected = new Map<string, string>();
 
-  constructor(store: ModelStore, loader: ModelLoader, log: Log, settings: RegistrySettings) {
+  constructor(store: ModelStore, loader: ModelLoader, telemetry: Telemetry, log: Log, settings: RegistrySettings) {
     this.#store = store;
     this.#loader = loader;
+    this.#telemetry = telemetry;
     this.#log = log;
     this.#settings = settings;
   }
@@ -190,6 +192,8 @@ export class ModelRegistry {
   /** A model whose configuration can't be read: it has no version that could be blamed. */
   #reject(model: string, { message }: ModelRejected): Unavailable {
     this.#rejected.set(model, message);
+    this.#telemetry.loadFailed(model);
+    this.#log.error({ model, reason: message }, 'failed to load model');
     return new Unavailable(
       `Request for unknown model: '${model}' is not at ready state: failed to load: ${message}`,
       Math.ceil(this.#settings.refreshMs / 1000),
@@ -229,6 +233,7 @@ export class ModelRegistry {
       (served) => {
         slot.state = 'READY';
         slot.served = served;
+        this.#telemetry.loaded(served, served.timing);
         return served;
       },
       (error: unknown) => {
@@ -239,6 +244,7 @@ export class ModelRegistry {
         // Only these two kinds of error promise a text that clients may see.
         const known = error instanceof ModelRejected || error instanceof ProtocolError;
         slot.reason = known ? error.message : 'it could not be loaded; the server log says why';
+        this.#telemetry.loadFailed(model);
         this.#log.error({ model, version, err: error }, 'failed to load model');
         throw new Unavailable(
           `Request for unknown model: '${model}' version ${version} is not at ready state: ` +

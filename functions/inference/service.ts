@@ -53,20 +53,30 @@ export class InferenceService {
     this.#settings = settings;
   }
 
-  /** Loads every model of the repository once; one that fails does not stop the others. Returns the loaded ones. */
-  async start(): Promise<ServedModel[]> {
-    const names = this.#registry.isExplicit ? [] : await this.#registry.models();
-    await Promise.allSettled(names.map((name) => this.#registry.get(name)));
+  /**
+   * Loads models before the first request asks for them; one that fails does not stop the others.
+   * @param models by default every model of the repository, or in explicit mode none
+   * @param patience when it ends, the service counts as started; what still loads then goes on
+   */
+  async start(models?: readonly string[], patience?: Promise<void>): Promise<void> {
+    const names = models ?? (this.#registry.isExplicit ? [] : await this.#registry.models());
+    const loading = Promise.allSettled(names.map((name) => this.#registry.get(name)));
+    await Promise.race(patience === undefined ? [loading] : [loading, patience]);
     this.#started = true;
-    return this.#registry.served();
   }
 
   /**
    * Ready: started, and at least one model serves (in explicit mode none needs to). A broken model does not take the
    * others down with it.
    */
-  ready(): boolean {
-    return this.#started && (this.#registry.isExplicit || this.#registry.served().length > 0);
+  async ready(): Promise<boolean> {
+    if (!this.#started) return false;
+    if (this.#registry.isExplicit || this.#registry.served().length > 0) return true;
+    // None was loaded so far: perhaps none was to be, or one came since.
+    for (const name of await this.#registry.models()) {
+      if (await this.#registry.get(name).catch(() => undefined)) return true;
+    }
+    return false;
   }
 
   /** @throws Unavailable unless the server is in explicit mode, or when the model does not load; UnknownModel */
@@ -157,7 +167,17 @@ export class InferenceService {
       const total = performance.now() - started;
       const executedRows = computed?.mergedRows ?? rows;
       const timing = computed?.timing;
-      const entry: InferenceRecord = { model, version: served.version, outcome, rows, executedRows, total, timing };
+      const payloadBytes = request.byteLength;
+      const entry: InferenceRecord = {
+        model,
+        version: served.version,
+        outcome,
+        rows,
+        executedRows,
+        total,
+        timing,
+        payloadBytes,
+      };
       this.#statistics.add(entry);
       this.#telemetry.inference(entry);
     };

@@ -44,7 +44,8 @@ export function decodeInferRequest(body: Uint8Array<ArrayBuffer>, headerLength?:
   if (inputs === undefined) throw new InvalidRequest("the request has no 'inputs'; expected an array of tensors");
   refuseDuplicates('input', inputs);
   if (outputs !== undefined) refuseDuplicates('output', outputs);
-  return { id, parameters, inputs, outputs: (outputs as RequestedOutput[] | undefined)?.length ? outputs : undefined };
+  const wanted = (outputs as RequestedOutput[] | undefined)?.length ? outputs : undefined;
+  return { id, parameters, inputs, outputs: wanted, byteLength: body.length };
 }
 
 function refuseDuplicates(what: 'input' | 'output', items: readonly { name: string }[]): void {

@@ -13,6 +13,8 @@ export type InferRequest = {
   readonly inputs: readonly Tensor[];
   /** Undefined: every output of the model. */
   readonly outputs: readonly RequestedOutput[] | undefined;
+  /** Of the whole body. */
+  readonly byteLength: number;
 };
 
 export type InferResponse = {

@@ -28,6 +28,7 @@ export function decodeRawRequest(
     parameters: { binary_data_output: true },
     inputs: [readTensor(body, model, input, batches)],
     outputs: undefined,
+    byteLength: body.length,
   };
 }
 

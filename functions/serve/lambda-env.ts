@@ -11,6 +11,8 @@ export type LambdaSettings = {
   readonly serverName: string;
   /** `max_batch_size` of a model that can batch and does not say how much. */
   readonly defaultMaxBatchSize: number;
+  /** The largest request body, decompressed. Lambda itself takes about 4.4 MB. */
+  readonly maxBodyBytes: number;
   /** The CloudWatch namespace of the metrics. */
   readonly metricsNamespace: string;
 };
@@ -33,6 +35,7 @@ export function readLambdaSettings(env: Environment): LambdaSettings {
     preloadModels,
     serverName: text('SERVER_NAME', 'serverless-onnx'),
     defaultMaxBatchSize: integer('DEFAULT_MAX_BATCH_SIZE', 4, 1, 100_000),
+    maxBodyBytes: integer('MAX_BODY_BYTES', 64 * 1024 ** 2, 1, 1024 ** 3),
     metricsNamespace: text('METRICS_NAMESPACE', 'ServerlessOnnx'),
   };
 }
@@ -44,6 +47,7 @@ export function lambdaVariables(settings: LambdaSettings): { [name: string]: str
     PRELOAD_MODELS: settings.preloadModels.join(','),
     SERVER_NAME: settings.serverName,
     DEFAULT_MAX_BATCH_SIZE: `${settings.defaultMaxBatchSize}`,
+    MAX_BODY_BYTES: `${settings.maxBodyBytes}`,
     METRICS_NAMESPACE: settings.metricsNamespace,
   };
 }

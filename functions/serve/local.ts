@@ -9,8 +9,8 @@ import { httpServer } from '../adapters/http-server.ts';
 import { createLog } from '../adapters/pino-log.ts';
 import type { Engine, Log, ModelStore } from '../inference/ports.ts';
 import { banner, USAGE } from './banner.ts';
-import { composeLocalService } from './compose.ts';
 import { type LocalSettings, readLocalSettings } from './local-env.ts';
+import { composeLocalService } from './local-service.ts';
 import { modelStore } from './model-store.ts';
 import { WrongSetting } from './variables.ts';
 
@@ -31,7 +31,7 @@ async function main(): Promise<void> {
 async function serve(settings: LocalSettings): Promise<void> {
   const store = await openRepository(settings.modelRepository);
   const terminal = process.stdout.isTTY;
-  const log = createLog(terminal);
+  const log = await createLog(terminal);
   const { app, engine, registry, service } = composeLocalService(settings, store, log);
   const server = httpServer((request) => app.fetch(request));
   try {

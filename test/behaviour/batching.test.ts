@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { type Client, EDGES } from '../setup/edges.ts';
+import { type Client, LOCAL_EDGES } from '../setup/edges.ts';
 import { madeRepository } from '../setup/repository.ts';
 import { identityInput, infer, type JsonTensor } from '../setup/requests.ts';
 
@@ -25,7 +25,7 @@ afterAll(remove);
 /** One row whose elements are all `value`. */
 const row = (value: number, width: number): JsonTensor[] => identityInput('FP32', [1, width], Array(width).fill(value));
 
-describe.each(EDGES)('dynamic batching, $name', (edge) => {
+describe.each(LOCAL_EDGES)('dynamic batching, $name', (edge) => {
   let client: Client;
   beforeAll(async () => {
     client = await edge.open({ MODEL_REPOSITORY: folder });

@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { type Client, EDGES, type Reply } from '../setup/edges.ts';
+import { type Client, LOCAL_EDGES, type Reply } from '../setup/edges.ts';
 import { identityInput, infer } from '../setup/requests.ts';
 
-describe.each(EDGES)('MODEL_CONTROL=explicit through $name', (edge) => {
+describe.each(LOCAL_EDGES)('MODEL_CONTROL=explicit through $name', (edge) => {
   let client: Client;
   beforeAll(async () => {
     client = await edge.open({ MODEL_REPOSITORY: inject('repository'), MODEL_CONTROL: 'explicit' });

@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
-import { type Client, EDGES } from '../setup/edges.ts';
+import { type Client, EDGES, LOCAL_EDGES } from '../setup/edges.ts';
 import { madeRepository } from '../setup/repository.ts';
 import { identityInput, infer } from '../setup/requests.ts';
 
@@ -181,7 +181,8 @@ describe.each(EDGES)('a Triton repository through $name', (edge) => {
         input: [{ name: 'INPUT0', data_type: 'TYPE_FP32', dims: [-1] }],
         output: [{ name: 'OUTPUT0', data_type: 'TYPE_FP32', dims: [-1] }],
         default_model_filename: 'model.onnx',
-        dynamic_batching: {},
+        // On Lambda requests come one at a time.
+        ...(LOCAL_EDGES.includes(edge) ? { dynamic_batching: {} } : {}),
       },
     ]);
     expect((await infer(client, 'plain', rows(4, 2))).status).toBe(200);
@@ -403,16 +404,6 @@ describe.each(EDGES)('a Triton repository through $name', (edge) => {
     expect(ready.length).toBeLessThan(all.length);
     expect((await client.call('/v2/repository/index', { body: '{"ready":1}' })).status).toBe(400);
     expect(JSON.parse((await client.call('/v2/models')).text).models).toContain('plain');
-  });
-
-  test('load and unload are refused, as the server serves every model by itself', async () => {
-    for (const verb of ['load', 'unload']) {
-      const { status, text } = await client.call(`/v2/repository/models/plain/${verb}`, { method: 'POST' });
-      expect([status, JSON.parse(text).error]).toEqual([
-        503,
-        expect.stringMatching(/^explicit model load \/ unload is not allowed/),
-      ]);
-    }
   });
 
   test('statistics of one version', async () => {

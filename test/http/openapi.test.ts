@@ -1,8 +1,8 @@
 import { expect, inject, test } from 'vitest';
 import { DirectoryStore } from '../../functions/adapters/directory-store.ts';
 import { openApi } from '../../functions/http/openapi.ts';
-import { composeLocalService } from '../../functions/serve/compose.ts';
 import { readLocalSettings } from '../../functions/serve/local-env.ts';
+import { composeLocalService } from '../../functions/serve/local-service.ts';
 
 const silent = { info: () => {}, warn: () => {}, error: () => {} };
 
@@ -13,7 +13,7 @@ test('every route is in the OpenAPI document, and everything in it is a route', 
     .filter(({ method, path }) => method !== 'ALL' && path !== '/v2/')
     .map(({ method, path }) => `${method} ${path.replace(/:(\w+)(?:\{[^}]*\})?/g, '{$1}')}`);
   await engine.close();
-  const { paths } = openApi('', '') as { paths: { [path: string]: { [method: string]: unknown } } };
+  const { paths } = openApi('', '', true) as { paths: { [path: string]: { [method: string]: unknown } } };
   const documented = Object.entries(paths).flatMap(([path, operations]) =>
     Object.keys(operations)
       .filter((key) => key !== 'parameters')

@@ -7,6 +7,7 @@ const SETTINGS = {
   preloadModels: ['digits', 'other'],
   serverName: 'mine',
   defaultMaxBatchSize: 8,
+  maxBodyBytes: 1000,
   metricsNamespace: 'Mine',
 };
 

@@ -1,13 +1,19 @@
 // The ways into the service. Every behaviour test runs through each of them.
 
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { ProxyResult } from '../../functions/adapters/api-gateway.ts';
 import { DirectoryStore } from '../../functions/adapters/directory-store.ts';
-import { composeLocalService } from '../../functions/serve/compose.ts';
+import { readLambdaSettings } from '../../functions/serve/lambda-env.ts';
+import { startLambdaService } from '../../functions/serve/lambda-service.ts';
 import { readLocalSettings } from '../../functions/serve/local-env.ts';
+import { composeLocalService } from '../../functions/serve/local-service.ts';
 
 export type Reply = { status: number; headers: Headers; text: string; bytes: Buffer };
 export type Call = { method?: string; headers?: Record<string, string>; body?: string | Uint8Array };
@@ -116,4 +122,45 @@ export async function rawCall(url: string, path: string, { method, headers, body
 
 const overHttp: Edge = { name: 'HTTP', open: startServer };
 
-export const EDGES: readonly Edge[] = [inProcess, overHttp];
+/** Events as API Gateway makes them of requests to a REST API whose binary media type is everything. */
+export const lambdaEvents: Edge = {
+  name: 'Lambda events',
+  async open(environment) {
+    const logged: LogLine[] = [];
+    const add = (fields: object, msg: string): void => void logged.push({ ...fields, msg });
+    const cache = mkdtempSync(join(tmpdir(), 'serverless-onnx-lambda-'));
+    const handle = await startLambdaService(
+      readLambdaSettings(environment),
+      { memoryMb: 1769, cache },
+      { info: add, warn: add, error: add },
+      (line) => logged.push(JSON.parse(line) as LogLine),
+    );
+    return {
+      logged,
+      async call(path, { method, headers, body } = {}) {
+        const [pathOnly = ''] = path.split('?');
+        const names = Object.entries(headers ?? {}).filter(([name]) => name.toLowerCase() !== 'content-length');
+        const event = {
+          httpMethod: method ?? (body === undefined ? 'GET' : 'POST'),
+          path: pathOnly,
+          multiValueHeaders: Object.fromEntries(names.map(([name, value]) => [name, [value]])),
+          body: body === undefined ? null : Buffer.from(body).toString('base64'),
+          isBase64Encoded: body !== undefined,
+        };
+        // Lambda passes JSON in both directions.
+        const result = JSON.parse(
+          JSON.stringify(await handle(JSON.parse(JSON.stringify(event)), { awsRequestId: randomUUID() })),
+        ) as ProxyResult;
+        const bytes = Buffer.from(result.body, result.isBase64Encoded ? 'base64' : 'utf8');
+        return reply(result.statusCode, new Headers(result.headers as Record<string, string>), bytes);
+      },
+      async close() {
+        rmSync(cache, { recursive: true });
+      },
+    };
+  },
+};
+
+/** Ways into the local server. */
+export const LOCAL_EDGES: readonly Edge[] = [inProcess, overHttp];
+export const EDGES: readonly Edge[] = [...LOCAL_EDGES, lambdaEvents];

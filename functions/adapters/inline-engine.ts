@@ -1,0 +1,75 @@
+import type { Computed, Engine, LoadedModel, ModelId } from '../inference/ports.ts';
+import { DeadlineExceeded } from '../protocol/errors.ts';
+import type { ModelConfig } from '../protocol/model-config.ts';
+import type { Tensor } from '../protocol/tensor.ts';
+import { OrtSession } from './onnxruntime.ts';
+
+/**
+ * Every model in this process. For Lambda, where an environment answers one request at a time, so that nobody waits
+ * behind a run, and where the function's timeout ends a model that does not end by itself.
+ */
+export class InlineEngine implements Engine {
+  readonly #threads: number;
+
+  /** @param threads that one run may use */
+  constructor(threads: number) {
+    this.#threads = threads;
+  }
+
+  load(_id: ModelId, path: string, config: ModelConfig): Promise<LoadedModel> {
+    return InlineModel.load(path, config, this.#threads);
+  }
+
+  async close(): Promise<void> {}
+}
+
+/** A model whose runs block this process. */
+export class InlineModel implements LoadedModel {
+  readonly #session: OrtSession;
+  readonly pending = 0;
+  #running = 0;
+  #unloaded = false;
+
+  private constructor(session: OrtSession) {
+    this.#session = session;
+  }
+
+  static async load(path: string, config: ModelConfig, threads: number): Promise<InlineModel> {
+    return new InlineModel(await OrtSession.load(path, config, threads));
+  }
+
+  get inputs(): LoadedModel['inputs'] {
+    return this.#session.inputs;
+  }
+
+  get outputs(): LoadedModel['outputs'] {
+    return this.#session.outputs;
+  }
+
+  capacity(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  async run(inputs: readonly Tensor[], outputNames: readonly string[], deadline: number): Promise<Computed> {
+    const startedAt = performance.now();
+    if (startedAt > deadline) throw new DeadlineExceeded('the deadline passed before the model could start');
+    this.#running++;
+    try {
+      const outputs = await this.#session.run(inputs, outputNames);
+      return { outputs, timing: { queue: 0, input: 0, infer: performance.now() - startedAt, output: 0 } };
+    } finally {
+      this.#running--;
+      await this.#releaseWhenIdle();
+    }
+  }
+
+  async unload(): Promise<void> {
+    this.#unloaded = true;
+    await this.#releaseWhenIdle();
+  }
+
+  /** ONNX Runtime starts a run a moment after it was asked to: a session that is released meanwhile is gone then. */
+  async #releaseWhenIdle(): Promise<void> {
+    if (this.#unloaded && this.#running === 0) await this.#session.release();
+  }
+}

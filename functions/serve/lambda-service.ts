@@ -1,0 +1,68 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  fromResponse,
+  type Invocation,
+  type ProxyEvent,
+  type ProxyResult,
+  toRequest,
+} from '../adapters/api-gateway.ts';
+import { EmbeddedMetrics } from '../adapters/emf.ts';
+import { InlineEngine } from '../adapters/inline-engine.ts';
+import { createApp } from '../http/app.ts';
+import type { Log } from '../inference/ports.ts';
+import { composeService } from './compose.ts';
+import type { LambdaSettings } from './lambda-env.ts';
+import { modelStore } from './model-store.ts';
+
+export type LambdaHandler = (event: ProxyEvent, invocation: Invocation) => Promise<ProxyResult>;
+
+/** What the Lambda service itself decides about the function, in MB. One vCPU for each 1,769 MB. */
+export type LambdaMachine = {
+  readonly memoryMb: number;
+  /** The folder for models from S3. */
+  readonly cache: string;
+};
+
+const MB_PER_VCPU = 1_769;
+/** The list of a model's versions is read again before a version is chosen, when it is older than this. */
+const REFRESH_MS = 30_000;
+/** Lambda gives INIT 10 s at full CPU; what is not done by then goes on when the first request is there. */
+const INIT_BUDGET_MS = 9_000;
+
+/** The service of the Lambda function, started: its handler of API Gateway's events. */
+export async function startLambdaService(
+  settings: LambdaSettings,
+  { memoryMb, cache }: LambdaMachine,
+  log: Log,
+  writeMetrics: (line: string) => void,
+): Promise<LambdaHandler> {
+  const telemetry = new EmbeddedMetrics(settings.metricsNamespace, writeMetrics);
+  const { service } = composeService(
+    {
+      store: modelStore(settings.modelRepository, cache),
+      engine: new InlineEngine(Math.max(1, Math.round(memoryMb / MB_PER_VCPU))),
+      telemetry,
+      log,
+    },
+    {
+      ...settings,
+      explicit: false,
+      refreshMs: REFRESH_MS,
+      // Nothing can stop a run in this process but the function's own timeout.
+      requestTimeoutMs: Number.POSITIVE_INFINITY,
+      // Requests come one at a time.
+      maxBatcherQueue: 0,
+    },
+  );
+  const app = createApp({
+    service,
+    log,
+    // API Gateway has authenticated the caller.
+    access: { loopbackOnly: false, token: undefined },
+    maxBodyBytes: settings.maxBodyBytes,
+    local: undefined,
+  });
+  await service.start(settings.preloadModels, sleep(INIT_BUDGET_MS, undefined, { ref: false }));
+  telemetry.initialized(performance.now());
+  return async (event, invocation) => fromResponse(await app.fetch(toRequest(event, invocation)));
+}
