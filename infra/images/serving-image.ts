@@ -1,0 +1,58 @@
+import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { bundle } from './bundle.ts';
+
+export type ServingImageOptions = {
+  readonly architecture: 'x86_64' | 'arm64';
+  /** A folder of models that becomes part of the image, as /var/task/models. */
+  readonly bakedRepository?: string;
+};
+
+const ROOT = join(import.meta.dirname, '../..');
+/** The folders of onnxruntime-node's binaries. */
+const BINARIES = { x86_64: 'linux/x64', arm64: 'linux/arm64' };
+
+/**
+ * Makes the Docker build context of the Lambda function's image: the Dockerfile, one file of our code, and ONNX Runtime
+ * for one platform of the five in its package. The same inputs give the same files. It is removed when the process ends.
+ *
+ * @returns the context's folder
+ */
+export function servingImageContext({ architecture, bakedRepository }: ServingImageOptions): string {
+  const context = mkdtempSync(join(tmpdir(), 'serverless-onnx-image-'));
+  process.once('exit', () => rmSync(context, { recursive: true, force: true }));
+  copyFileSync(join(ROOT, 'functions/serve/Dockerfile'), join(context, 'Dockerfile'));
+  bundle('functions/serve/lambda.ts', join(context, 'app/lambda.mjs'), ['onnxruntime-node']);
+  copyRuntime(join(context, 'runtime/node_modules'), BINARIES[architecture]);
+  if (bakedRepository === undefined) mkdirSync(join(context, 'models'));
+  else cpSync(resolve(ROOT, bakedRepository), join(context, 'models'), { recursive: true, filter: isForServing });
+  makeReadable(context);
+  return context;
+}
+
+function copyRuntime(modules: string, platform: string): void {
+  const { resolve: find } = createRequire(import.meta.url);
+  const node = dirname(dirname(find('onnxruntime-node')));
+  const common = dirname(dirname(dirname(createRequire(join(node, 'package.json')).resolve('onnxruntime-common'))));
+  const copy = (from: string, name: string, path: string): void =>
+    cpSync(join(from, path), join(modules, name, path), {
+      recursive: true,
+      filter: (file) => !/\.(d\.ts|map)$/.test(file),
+    });
+  for (const path of ['package.json', 'dist', `bin/napi-v6/${platform}`]) copy(node, 'onnxruntime-node', path);
+  for (const path of ['package.json', 'dist/cjs']) copy(common, 'onnxruntime-common', path);
+}
+
+/** Of a model's folder: samples are for people. */
+function isForServing(path: string): boolean {
+  return !/[\\/]samples$/.test(path);
+}
+
+/** Lambda runs the function as a user of its own, whatever the umask of the one who deploys. */
+function makeReadable(folder: string): void {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    chmodSync(join(entry.parentPath, entry.name), entry.isDirectory() ? 0o755 : 0o644);
+  }
+}
