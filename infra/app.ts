@@ -1,9 +1,15 @@
-// The AWS side: `npm run synth` shows what a deployment would make.
+// The AWS side: `npm run synth` shows what a deployment would make, `npm run deploy` makes it.
 
 import { App } from 'aws-cdk-lib';
-import { ModelStack } from './stacks/model-stack.ts';
+import { CONFIG_KEY, readConfig, readDeploymentName, WrongConfig } from './config.ts';
+import { declareDeployment } from './deployment.ts';
 
-const app = new App();
-new ModelStack(app, 'ServerlessOnnxModels', {
-  description: 'serverless-onnx: the model repository and the training data, which outlive everything else',
-});
+try {
+  const app = new App();
+  const name = readDeploymentName(app.node.tryGetContext('deployment'));
+  declareDeployment(app, readConfig(app.node.tryGetContext(CONFIG_KEY)), name);
+} catch (error) {
+  if (!(error instanceof WrongConfig)) throw error;
+  console.error(error.message);
+  process.exitCode = 2;
+}

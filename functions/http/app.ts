@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type Context, Hono } from 'hono';
+import { cors } from 'hono/cors';
 import type { Log } from '../inference/ports.ts';
 import type { InferenceService } from '../inference/service.ts';
 import { MethodNotAllowed, NotFound, ProtocolError } from '../protocol/errors.ts';
@@ -17,6 +18,8 @@ export type AppParts = {
   readonly log: Log;
   readonly access: AccessRules;
   readonly maxBodyBytes: number;
+  /** Origins whose pages may read the answers; empty: none. */
+  readonly corsOrigins: readonly string[];
   /** Undefined on AWS. */
   readonly local: LocalParts | undefined;
 };
@@ -56,7 +59,7 @@ type Env = { Variables: { line: RequestLine } };
 type Handler = (context: Context<Env>, model: string, version: string | undefined) => Promise<Response> | Response;
 
 /** The Open Inference Protocol over HTTP: a function from a request to a response. */
-export function createApp({ service, log, access, maxBodyBytes, local }: AppParts): Hono<Env> {
+export function createApp({ service, log, access, maxBodyBytes, corsOrigins, local }: AppParts): Hono<Env> {
   const app = new Hono<Env>();
 
   app.use(async (context, next) => {
@@ -75,6 +78,9 @@ export function createApp({ service, log, access, maxBodyBytes, local }: AppPart
     const { method, path } = context.req;
     log.info({ ...line, method, path: path.slice(0, 256), status: context.res.status, ms }, 'request');
   });
+
+  if (corsOrigins.length > 0)
+    app.use(cors({ origin: corsOrigins.includes('*') ? '*' : [...corsOrigins], exposeHeaders: [HEADER_LENGTH] }));
 
   app.use(async (context, next) => {
     checkAccess(context.req.raw.headers, access);

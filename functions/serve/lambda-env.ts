@@ -13,6 +13,8 @@ export type LambdaSettings = {
   readonly defaultMaxBatchSize: number;
   /** The largest request body, decompressed. Lambda itself takes about 4.4 MB. */
   readonly maxBodyBytes: number;
+  /** Origins whose pages may read the answers; empty: none. */
+  readonly corsOrigins: readonly string[];
   /** The CloudWatch namespace of the metrics. */
   readonly metricsNamespace: string;
 };
@@ -36,6 +38,7 @@ export function readLambdaSettings(env: Environment): LambdaSettings {
     serverName: text('SERVER_NAME', 'serverless-onnx'),
     defaultMaxBatchSize: integer('DEFAULT_MAX_BATCH_SIZE', 4, 1, 100_000),
     maxBodyBytes: integer('MAX_BODY_BYTES', 64 * 1024 ** 2, 1, 1024 ** 3),
+    corsOrigins: text('CORS_ORIGINS', '').split(',').filter(Boolean),
     metricsNamespace: text('METRICS_NAMESPACE', 'ServerlessOnnx'),
   };
 }
@@ -48,6 +51,7 @@ export function lambdaVariables(settings: LambdaSettings): { [name: string]: str
     SERVER_NAME: settings.serverName,
     DEFAULT_MAX_BATCH_SIZE: `${settings.defaultMaxBatchSize}`,
     MAX_BODY_BYTES: `${settings.maxBodyBytes}`,
+    CORS_ORIGINS: settings.corsOrigins.join(','),
     METRICS_NAMESPACE: settings.metricsNamespace,
   };
 }

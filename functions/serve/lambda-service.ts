@@ -60,6 +60,7 @@ export async function startLambdaService(
     // API Gateway has authenticated the caller.
     access: { loopbackOnly: false, token: undefined },
     maxBodyBytes: settings.maxBodyBytes,
+    corsOrigins: settings.corsOrigins,
     local: undefined,
   });
   await service.start(settings.preloadModels, sleep(INIT_BUDGET_MS, undefined, { ref: false }));

@@ -40,6 +40,7 @@ export function composeLocalService(settings: LocalSettings, store: ModelStore, 
     log,
     access: { loopbackOnly: isLoopback(settings.host), token: settings.apiToken },
     maxBodyBytes: settings.maxBodyBytes,
+    corsOrigins: [],
     local: { metrics: () => telemetry.exposition(), docs: swaggerUi },
   });
   return { app, engine, registry, service };

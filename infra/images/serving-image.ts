@@ -1,8 +1,8 @@
-import { chmodSync, copyFileSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { bundle } from './bundle.ts';
+import { stagingFolder } from './staging.ts';
 
 export type ServingImageOptions = {
   readonly architecture: 'x86_64' | 'arm64';
@@ -16,13 +16,12 @@ const BINARIES = { x86_64: 'linux/x64', arm64: 'linux/arm64' };
 
 /**
  * Makes the Docker build context of the Lambda function's image: the Dockerfile, one file of our code, and ONNX Runtime
- * for one platform of the five in its package. The same inputs give the same files. It is removed when the process ends.
+ * for one platform of the five in its package. The same inputs give the same files.
  *
  * @returns the context's folder
  */
 export function servingImageContext({ architecture, bakedRepository }: ServingImageOptions): string {
-  const context = mkdtempSync(join(tmpdir(), 'serverless-onnx-image-'));
-  process.once('exit', () => rmSync(context, { recursive: true, force: true }));
+  const context = stagingFolder();
   copyFileSync(join(ROOT, 'functions/serve/Dockerfile'), join(context, 'Dockerfile'));
   bundle('functions/serve/lambda.ts', join(context, 'app/lambda.mjs'), ['onnxruntime-node']);
   copyRuntime(join(context, 'runtime/node_modules'), BINARIES[architecture]);

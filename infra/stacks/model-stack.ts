@@ -1,6 +1,14 @@
-import { Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import { BlockPublicAccess, Bucket, BucketEncryption, type CfnBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
+import { RepositorySeed } from '../constructs/repository-seed.ts';
+import type { ArtifactFile } from '../model-artifacts.ts';
+
+export type ModelStackProps = StackProps & {
+  /** What the repository is to hold after the first deployment. */
+  readonly files: readonly ArtifactFile[];
+  readonly logRetentionDays: number;
+};
 
 /** What outlives every deployment of code: the models and the data they are trained on. */
 export class ModelStack extends Stack {
@@ -9,7 +17,7 @@ export class ModelStack extends Stack {
   /** Uploads for training under `datasets/<model>/<class>/<file>`. */
   readonly datasets: Bucket;
 
-  constructor(scope: Construct, id: string, props?: StackProps) {
+  constructor(scope: Construct, id: string, props: ModelStackProps) {
     super(scope, id, props);
     const accessLogs = new Bucket(this, 'AccessLogs', {
       ...PRIVATE,
@@ -27,6 +35,15 @@ export class ModelStack extends Stack {
       serverAccessLogsPrefix: 'datasets/',
     });
     sendEvents(this.datasets);
+    if (props.files.length > 0) new RepositorySeed(this, 'Seed', { ...props, repository: this.repository });
+    new CfnOutput(this, 'ModelBucket', {
+      description: 'The bucket of the model repository, below models/',
+      value: this.repository.bucketName,
+    });
+    new CfnOutput(this, 'DatasetBucket', {
+      description: 'The bucket for uploads of training data',
+      value: this.datasets.bucketName,
+    });
   }
 }
 

@@ -1,0 +1,81 @@
+import { createHash } from 'node:crypto';
+import {
+  CopyObjectCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
+
+export type SeedFile = {
+  /** The object to make. */
+  readonly key: string;
+  /** `bucket/key` of the object with its content. */
+  readonly source: string;
+  /** Of the content, in hexadecimal digits. */
+  readonly sha256: string;
+};
+
+/** A version that exists already has other bytes than the one to be seeded: one of the two would be lost. */
+export class SeedConflict extends Error {}
+
+/**
+ * Brings files into a model repository, create-only: what is there already stays as it is. A version's model file comes
+ * last, so that a version appears whole.
+ *
+ * @returns the keys that were created
+ * @throws SeedConflict for a file of a version that exists with other bytes, before any later file is made
+ */
+export async function seedRepository(bucket: string, files: readonly SeedFile[]): Promise<string[]> {
+  const client = new S3Client({ forcePathStyle: process.env.AWS_ENDPOINT_URL !== undefined });
+  const created: string[] = [];
+  for (const file of [...files].sort((a, b) => rank(a) - rank(b))) {
+    if (await create(client, bucket, file)) created.push(file.key);
+    else if (isOfVersion(file)) await checkSame(client, bucket, file);
+  }
+  return created;
+}
+
+function isOfVersion({ key }: SeedFile): boolean {
+  return /\/[1-9][0-9]{0,8}\/[^/]/.test(key);
+}
+
+function rank({ key }: SeedFile): number {
+  return /\/\d+\/[^/]*\.onnx$/.test(key) ? 1 : 0;
+}
+
+/** @returns false when there is such an object */
+async function create(client: S3Client, Bucket: string, { key, source }: SeedFile): Promise<boolean> {
+  const CopySource = source.split('/').map(encodeURIComponent).join('/');
+  try {
+    const target = { Bucket, Key: key, IfNoneMatch: '*', ChecksumAlgorithm: 'SHA256' } as const;
+    await client.send(new CopyObjectCommand({ ...target, CopySource }));
+    return true;
+  } catch (error) {
+    if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 412) return false;
+    throw error;
+  }
+}
+
+async function checkSame(client: S3Client, Bucket: string, { key, sha256 }: SeedFile): Promise<void> {
+  const found = await sha256Of(client, Bucket, key);
+  if (found === sha256) return;
+  throw new SeedConflict(
+    `${key} exists with sha256 ${found}, and this deployment brings sha256 ${sha256}; expected the same bytes under ` +
+      'a version that exists: give the model a new version number',
+  );
+}
+
+async function sha256Of(client: S3Client, Bucket: string, Key: string): Promise<string> {
+  const { ChecksumSHA256, ChecksumType } = await client.send(
+    new HeadObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }),
+  );
+  // The checksum of an object that came in parts is one of the parts' checksums.
+  if (ChecksumSHA256 !== undefined && ChecksumType === 'FULL_OBJECT') {
+    return Buffer.from(ChecksumSHA256, 'base64').toString('hex');
+  }
+  const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }));
+  const hash = createHash('sha256');
+  for await (const chunk of Body as AsyncIterable<Uint8Array>) hash.update(chunk);
+  return hash.digest('hex');
+}

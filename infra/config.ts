@@ -1,0 +1,130 @@
+import { z } from 'zod';
+
+/** The deployment's configuration can't be used; the message is one sentence. */
+export class WrongConfig extends Error {}
+
+/** The key in the context of cdk.json. */
+export const CONFIG_KEY = 'serverless-onnx';
+/** The longest that API Gateway waits for a REST API's integration, without a raised quota. */
+const MAX_TIMEOUT_SECONDS = 29;
+
+// Each schema has one error text, what is expected: messages and the table in docs/deployment.md are made of it.
+const integer = (min: number, max: number) => {
+  const error = `a whole number from ${min} to ${max}`;
+  return z.int({ error }).min(min, { error }).max(max, { error });
+};
+const matching = (pattern: RegExp, error: string) => z.string({ error }).regex(pattern, { error });
+const oneOf = <const T extends readonly string[]>(values: T) =>
+  z.enum(values, { error: `${values.slice(0, -1).join(', ')} or ${values.at(-1)}` });
+const listOf = <T extends z.ZodType>(item: T, error: string) => z.array(item, { error });
+const flag = () => z.boolean({ error: 'true or false' });
+
+const modelName = matching(/^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'a name of a model');
+const origin = matching(/^(\*|https?:\/\/[^/\s]+)$/, "an origin like https://example.com, or '*'");
+
+/** Every option of a deployment. docs/deployment.md explains each. */
+export const OPTIONS = {
+  memoryMb: integer(128, 10_240).default(1_769),
+  timeoutSeconds: integer(1, MAX_TIMEOUT_SECONDS).default(MAX_TIMEOUT_SECONDS),
+  ephemeralStorageMb: integer(512, 10_240).default(1_024),
+  architecture: oneOf(['x86_64', 'arm64']).default('x86_64'),
+  baseImage: matching(/^[\w.-]+(:\d+)?(\/[\w.-]+)*(:[\w.-]+)?(@sha256:[0-9a-f]{64})?$/, 'the name of an image').default(
+    'public.ecr.aws/lambda/nodejs:24',
+  ),
+  modelRepository: oneOf(['s3', 'image']).default('s3'),
+  preloadModels: listOf(modelName, 'a list of names of models').optional(),
+  serverName: matching(/^\S(.{0,98}\S)?$/, 'a text of 1 to 100 characters').default('serverless-onnx'),
+  defaultMaxBatchSize: integer(1, 100_000).default(4),
+  maxBodyBytes: integer(1, 1_073_741_824).default(67_108_864),
+  authentication: oneOf(['iam', 'api-key', 'cognito']).default('iam'),
+  publicHealth: flag().default(false),
+  throttleRatePerSecond: integer(1, 10_000).default(50),
+  throttleBurst: integer(1, 5_000).default(100),
+  apiKeyQuotaPerMonth: integer(1, 1_000_000_000).optional(),
+  corsOrigins: listOf(origin, 'a list of origins').default([]),
+  provisionedConcurrency: integer(0, 1_000).default(0),
+  provisionedConcurrencyMax: integer(1, 1_000).optional(),
+  reservedConcurrency: integer(1, 1_000).optional(),
+  logRetentionDays: z
+    .literal(
+      [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
+      {
+        error: 'a number of days that CloudWatch Logs knows, like 7, 30 or 365',
+      },
+    )
+    .default(30),
+  alarmEmail: matching(/^[^@\s]+@[^@\s]+\.[^@\s]+$/, 'an e-mail address').optional(),
+  monthlyBudgetUsd: integer(1, 1_000_000).optional(),
+  webAclRequestsPer5Minutes: integer(10, 2_000_000_000).optional(),
+  customDomainName: matching(/^([a-z0-9-]+\.)+[a-z]{2,}$/, 'a domain name in small letters').optional(),
+  customDomainCertificateArn: matching(
+    /^arn:[\w-]+:acm:[\w-]+:\d{12}:certificate\/[\w-]+$/,
+    'the ARN of a certificate',
+  ).optional(),
+} satisfies { [option: string]: z.ZodType };
+
+const SCHEMA = z.strictObject(OPTIONS).superRefine((config, context) => {
+  const refuse = (option: keyof typeof OPTIONS, expected: string): void =>
+    context.addIssue({ code: 'custom', path: [option], message: expected, input: config[option] });
+  const { provisionedConcurrency: least, provisionedConcurrencyMax: most, reservedConcurrency: reserved } = config;
+  if (most !== undefined && most <= least)
+    refuse('provisionedConcurrencyMax', `more than provisionedConcurrency, ${least}`);
+  if (reserved !== undefined && reserved < (most ?? least)) {
+    refuse('reservedConcurrency', `at least the provisioned concurrency, ${most ?? least}`);
+  }
+  if (config.apiKeyQuotaPerMonth !== undefined && config.authentication !== 'api-key') {
+    refuse('apiKeyQuotaPerMonth', `none, as authentication is ${config.authentication}`);
+  }
+  if ((config.customDomainName === undefined) !== (config.customDomainCertificateArn === undefined)) {
+    const missing = config.customDomainName === undefined ? 'customDomainName' : 'customDomainCertificateArn';
+    refuse(missing, 'both customDomainName and customDomainCertificateArn, or neither');
+  }
+});
+
+export type DeploymentConfig = z.infer<typeof SCHEMA>;
+
+/**
+ * @param found the value of the context key
+ * @throws WrongConfig with the first thing that is wrong
+ */
+export function readConfig(found: unknown): DeploymentConfig {
+  const { error, data } = SCHEMA.safeParse(found ?? {}, { reportInput: true });
+  const [issue] = error?.issues ?? [];
+  if (issue === undefined) return data as DeploymentConfig;
+  const path = [CONFIG_KEY, ...issue.path].join('.');
+  if (issue.code === 'unrecognized_keys') {
+    throw new WrongConfig(
+      `cdk.json: ${path}.${issue.keys[0]} is unknown; expected one of ${Object.keys(OPTIONS).join(', ')}`,
+    );
+  }
+  if (issue.path.length === 0)
+    throw new WrongConfig(`cdk.json: ${path} is ${show(found)}; expected an object of options`);
+  throw new WrongConfig(`cdk.json: ${path} is ${show(issue.input)}; expected ${issue.message}`);
+}
+
+/**
+ * Holds the configuration against the models that it is to serve.
+ * @throws WrongConfig
+ */
+export function checkFits({ modelRepository, ephemeralStorageMb }: DeploymentConfig, largestVersionMb: number): void {
+  if (modelRepository === 's3' && largestVersionMb > ephemeralStorageMb) {
+    throw new WrongConfig(
+      `cdk.json: ${CONFIG_KEY}.ephemeralStorageMb is ${ephemeralStorageMb}; expected at least ${largestVersionMb}, ` +
+        'the size of the largest model in model-artifacts',
+    );
+  }
+}
+
+function show(value: unknown): string {
+  return value === undefined ? 'not set' : JSON.stringify(value);
+}
+
+/**
+ * The name of one of several deployments in an account: `-c deployment=NAME`.
+ * @throws WrongConfig
+ */
+export function readDeploymentName(found: unknown): string | undefined {
+  if (found === undefined) return undefined;
+  if (typeof found === 'string' && /^[A-Za-z][A-Za-z0-9-]{0,39}$/.test(found)) return found;
+  throw new WrongConfig(`deployment is ${show(found)}; expected a letter and up to 39 letters, digits and dashes`);
+}

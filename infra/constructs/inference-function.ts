@@ -1,0 +1,94 @@
+import { Duration, Size } from 'aws-cdk-lib';
+import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Alias, Architecture, DockerImageCode, DockerImageFunction, Tracing } from 'aws-cdk-lib/aws-lambda';
+import type { Bucket } from 'aws-cdk-lib/aws-s3';
+import { Construct } from 'constructs';
+import { lambdaVariables } from '../../functions/serve/lambda-env.ts';
+import type { DeploymentConfig } from '../config.ts';
+import { servingImageContext } from '../images/serving-image.ts';
+import { functionRole } from './function-role.ts';
+
+export type InferenceFunctionProps = {
+  readonly config: DeploymentConfig;
+  readonly repository: Bucket;
+  readonly preloadModels: readonly string[];
+  readonly metricsNamespace: string;
+};
+
+const PLATFORMS = {
+  x86_64: { architecture: Architecture.X86_64, platform: Platform.LINUX_AMD64 },
+  arm64: { architecture: Architecture.ARM_64, platform: Platform.LINUX_ARM64 },
+};
+
+/** The function that serves the models, behind an alias that always means its newest version. */
+export class InferenceFunction extends Construct {
+  readonly alias: Alias;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    { config, repository, preloadModels, metricsNamespace }: InferenceFunctionProps,
+  ) {
+    super(scope, id);
+    const isBaked = config.modelRepository === 'image';
+    const { architecture, platform } = PLATFORMS[config.architecture];
+    const { role, logGroup } = functionRole(this, config.logRetentionDays);
+    const context = servingImageContext({
+      architecture: config.architecture,
+      ...(isBaked ? { bakedRepository: 'model-artifacts' } : {}),
+    });
+    const inference = new DockerImageFunction(this, 'Function', {
+      description: 'Answers the Open Inference Protocol with ONNX Runtime',
+      code: DockerImageCode.fromImageAsset(context, { platform, buildArgs: { BASE_IMAGE: config.baseImage } }),
+      architecture,
+      memorySize: config.memoryMb,
+      timeout: Duration.seconds(config.timeoutSeconds),
+      ephemeralStorageSize: Size.mebibytes(config.ephemeralStorageMb),
+      tracing: Tracing.ACTIVE,
+      role,
+      logGroup,
+      ...(config.reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: config.reservedConcurrency }),
+      environment: lambdaVariables({
+        modelRepository: isBaked ? '/var/task/models' : `s3://${repository.bucketName}/models`,
+        preloadModels,
+        serverName: config.serverName,
+        defaultMaxBatchSize: config.defaultMaxBatchSize,
+        maxBodyBytes: config.maxBodyBytes,
+        corsOrigins: config.corsOrigins,
+        metricsNamespace,
+      }),
+    });
+    if (!isBaked) allowReading(role, repository);
+    this.alias = new Alias(this, 'Live', {
+      aliasName: 'live',
+      version: inference.currentVersion,
+      ...(config.provisionedConcurrency === 0
+        ? {}
+        : { provisionedConcurrentExecutions: config.provisionedConcurrency }),
+    });
+    if (config.provisionedConcurrencyMax !== undefined) {
+      const minCapacity = Math.max(1, config.provisionedConcurrency);
+      this.alias
+        .addAutoScaling({ minCapacity, maxCapacity: config.provisionedConcurrencyMax })
+        .scaleOnUtilization({ utilizationTarget: TARGET_UTILIZATION });
+    }
+  }
+}
+
+/** Of the provisioned environments, the part that is busy before more are provisioned. */
+const TARGET_UTILIZATION = 0.7;
+
+/** What reading a repository takes; `grantRead` would allow more, on more. */
+function allowReading(role: { addToPolicy(statement: PolicyStatement): boolean }, repository: Bucket): void {
+  role.addToPolicy(
+    new PolicyStatement({ actions: ['s3:GetObject'], resources: [repository.arnForObjects('models/*')] }),
+  );
+  role.addToPolicy(
+    new PolicyStatement({
+      actions: ['s3:ListBucket'],
+      resources: [repository.bucketArn],
+      conditions: { StringLike: { 's3:prefix': 'models/*' } },
+    }),
+  );
+}

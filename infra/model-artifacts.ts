@@ -1,0 +1,44 @@
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
+
+export type ArtifactFile = {
+  /** Of the file on this machine. */
+  readonly path: string;
+  /** Below the model repository, with slashes: `digits/1/model.onnx`. */
+  readonly key: string;
+  readonly bytes: number;
+  /** In hexadecimal digits. */
+  readonly sha256: string;
+};
+
+const MODEL_ARTIFACTS = join(import.meta.dirname, '../model-artifacts');
+const BYTES_PER_MB = 1024 ** 2;
+
+/** The files of the project's model repository that a deployment brings along: all but samples, which are for people. */
+export function modelArtifacts(): readonly ArtifactFile[] {
+  return readdirSync(MODEL_ARTIFACTS, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((path) => ({ path, key: relative(MODEL_ARTIFACTS, path).split(sep).join('/') }))
+    .filter(({ key }) => /^[^/.]+\/(?!samples\/)[^.]/.test(key))
+    .sort((a, b) => (a.key < b.key ? -1 : 1))
+    .map((file) => {
+      const bytes = readFileSync(file.path);
+      return { ...file, bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') };
+    });
+}
+
+export function modelNames(files: readonly ArtifactFile[]): string[] {
+  return [...new Set(files.map(({ key }) => key.slice(0, key.indexOf('/'))))];
+}
+
+/** MB, rounded up. */
+export function largestVersionMb(files: readonly ArtifactFile[]): number {
+  const bytes = new Map<string, number>();
+  for (const { key, bytes: more } of files) {
+    const [version] = /^[^/]+\/\d+\//.exec(key) ?? [];
+    if (version !== undefined) bytes.set(version, (bytes.get(version) ?? 0) + more);
+  }
+  return Math.ceil(Math.max(0, ...bytes.values()) / BYTES_PER_MB);
+}
