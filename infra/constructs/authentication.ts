@@ -1,4 +1,4 @@
-import { Aws, CfnOutput, Duration, Names } from 'aws-cdk-lib';
+import { Aws, CfnOutput, Duration, Names, Validations } from 'aws-cdk-lib';
 import {
   ApiKey,
   AuthorizationType,
@@ -50,7 +50,17 @@ export class Authentication extends Construct {
       selfSignUpEnabled: false,
       mfa: Mfa.REQUIRED,
       mfaSecondFactor: { otp: true, sms: false },
-      passwordPolicy: { minLength: 12, requireSymbols: true },
+      passwordPolicy: {
+        minLength: 12,
+        requireLowercase: true,
+        requireUppercase: true,
+        requireDigits: true,
+        requireSymbols: true,
+      },
+    });
+    Validations.of(pool).acknowledge({
+      id: 'AwsSolutions-COG8',
+      reason: 'Its callers are programs, and the Plus plan protects the passwords of people.',
     });
     const infer = new ResourceServerScope({ scopeName: 'infer', scopeDescription: 'Call the models' });
     const server = pool.addResourceServer('Api', { identifier: 'serverless-onnx', scopes: [infer] });

@@ -1,4 +1,4 @@
-import { RemovalPolicy } from 'aws-cdk-lib';
+import { RemovalPolicy, Validations } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
@@ -16,5 +16,9 @@ export function functionRole(scope: Construct, logRetentionDays: number): { role
       resources: [logGroup.logGroupArn],
     }),
   );
+  Validations.of(scope).acknowledge({
+    id: 'Serverless-LambdaDLQ',
+    reason: 'Whoever calls waits for the answer, and an error is one: no event can be lost.',
+  });
   return { role, logGroup };
 }

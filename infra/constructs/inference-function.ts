@@ -1,12 +1,13 @@
-import { Duration, Size } from 'aws-cdk-lib';
+import { Duration, Size, Validations } from 'aws-cdk-lib';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
 import { Alias, Architecture, DockerImageCode, DockerImageFunction, Tracing } from 'aws-cdk-lib/aws-lambda';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { lambdaVariables } from '../../functions/serve/lambda-env.ts';
 import type { DeploymentConfig } from '../config.ts';
 import { servingImageContext } from '../images/serving-image.ts';
+import { allowBelow } from './bucket-access.ts';
 import { functionRole } from './function-role.ts';
 
 export type InferenceFunctionProps = {
@@ -60,6 +61,10 @@ export class InferenceFunction extends Construct {
       }),
     });
     if (!isBaked) allowReading(role, repository);
+    Validations.of(role).acknowledge({
+      id: 'AwsSolutions-IAM5[Resource::*]',
+      reason: 'X-Ray, where traces are sent, knows no resources.',
+    });
     this.alias = new Alias(this, 'Live', {
       aliasName: 'live',
       version: inference.currentVersion,
@@ -79,11 +84,9 @@ export class InferenceFunction extends Construct {
 /** Of the provisioned environments, the part that is busy before more are provisioned. */
 const TARGET_UTILIZATION = 0.7;
 
-/** What reading a repository takes; `grantRead` would allow more, on more. */
-function allowReading(role: { addToPolicy(statement: PolicyStatement): boolean }, repository: Bucket): void {
-  role.addToPolicy(
-    new PolicyStatement({ actions: ['s3:GetObject'], resources: [repository.arnForObjects('models/*')] }),
-  );
+/** What reading a repository takes. */
+function allowReading(role: Role, repository: Bucket): void {
+  allowBelow(role, ['s3:GetObject'], repository, 'models/');
   role.addToPolicy(
     new PolicyStatement({
       actions: ['s3:ListBucket'],

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { CustomResource, Duration } from 'aws-cdk-lib';
+import { CustomResource, Duration, Validations } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
@@ -8,6 +8,7 @@ import { Construct } from 'constructs';
 import { bundle } from '../images/bundle.ts';
 import { stagingFolder } from '../images/staging.ts';
 import type { ArtifactFile } from '../model-artifacts.ts';
+import { allowBelow } from './bucket-access.ts';
 import { functionRole } from './function-role.ts';
 
 export type RepositorySeedProps = {
@@ -37,6 +38,10 @@ export class RepositorySeed extends Construct {
       role,
       logGroup,
     });
+    Validations.of(seeder).acknowledge({
+      id: 'Serverless-LambdaTracing',
+      reason: 'It runs once in a deployment and calls nothing but S3; its log says what it did.',
+    });
     const assets = files.map(({ path, key, sha256 }) => ({ key, sha256, asset: new Asset(this, key, { path }) }));
     role.addToPolicy(
       new PolicyStatement({
@@ -44,12 +49,7 @@ export class RepositorySeed extends Construct {
         resources: assets.map(({ asset }) => asset.bucket.arnForObjects(asset.s3ObjectKey)),
       }),
     );
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ['s3:GetObject', 's3:PutObject'],
-        resources: [repository.arnForObjects('models/*')],
-      }),
-    );
+    allowBelow(role, ['s3:GetObject', 's3:PutObject'], repository, 'models/');
     // Without it a missing object is answered like a forbidden one.
     role.addToPolicy(new PolicyStatement({ actions: ['s3:ListBucket'], resources: [repository.bucketArn] }));
     const resource = new CustomResource(this, 'Resource', {

@@ -1,10 +1,10 @@
-import { App } from 'aws-cdk-lib';
-import { Match, Template } from 'aws-cdk-lib/assertions';
+import { Match } from 'aws-cdk-lib/assertions';
 import { expect, test } from 'vitest';
-import { ModelStack } from '../../infra/stacks/model-stack.ts';
+import { modelArtifacts } from '../../infra/model-artifacts.ts';
+import { deploymentWith, resourcesOf } from './deployments.ts';
 
-const template = Template.fromStack(new ModelStack(new App(), 'Models'));
-const buckets = Object.values(template.findResources('AWS::S3::Bucket'));
+const { models: template } = deploymentWith();
+const buckets = Object.values(resourcesOf(template, 'AWS::S3::Bucket'));
 
 test('every bucket is private, encrypted, reached through TLS only, and stays when the stack goes', () => {
   expect(buckets).toHaveLength(3);
@@ -49,12 +49,22 @@ test('models and data are versioned, logged, and old versions expire', () => {
   );
 });
 
-test('only the data bucket sends events, by the native property: no custom resource', () => {
+test('the repository is seeded with every file of model-artifacts but the samples', () => {
+  const [seed] = Object.values(resourcesOf(template, 'Custom::ModelRepositorySeed'));
+  const files = seed?.Properties.Files as { key: string; sha256: string }[];
+  expect(files.map(({ key }) => key)).toContain('models/digits/1/model.onnx');
+  expect(files.map(({ key, sha256 }) => ({ key, sha256 }))).toEqual(
+    modelArtifacts().map(({ key, sha256 }) => ({ key: `models/${key}`, sha256 })),
+  );
+  expect(files.filter(({ key }) => key.includes('samples'))).toEqual([]);
+});
+
+test('only the data bucket sends events, by the native property: the one function is the seed', () => {
   template.resourcePropertiesCountIs(
     'AWS::S3::Bucket',
     { NotificationConfiguration: { EventBridgeConfiguration: { EventBridgeEnabled: true } } },
     1,
   );
   expect(Object.keys(template.findResources('Custom::S3BucketNotifications'))).toEqual([]);
-  expect(Object.keys(template.findResources('AWS::Lambda::Function'))).toEqual([]);
+  template.resourceCountIs('AWS::Lambda::Function', 1);
 });

@@ -1,0 +1,41 @@
+// Deployments as the tests synthesize them: with the context of the project's own cdk.json.
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { App } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import { afterAll } from 'vitest';
+import { type DeploymentConfig, readConfig } from '../../infra/config.ts';
+import { declareDeployment } from '../../infra/deployment.ts';
+
+const { context } = JSON.parse(readFileSync(join(import.meta.dirname, '../../cdk.json'), 'utf8'));
+const outputs: string[] = [];
+afterAll(() => {
+  for (const folder of outputs.splice(0)) rmSync(folder, { recursive: true });
+});
+
+export function newApp(): App {
+  const outdir = mkdtempSync(join(tmpdir(), 'serverless-onnx-task-'));
+  outputs.push(outdir);
+  return new App({ context, outdir });
+}
+
+export type Templates = { readonly models: Template; readonly serving: Template };
+
+/** The templates of a deployment with some options. */
+export function deploymentWith(options: Partial<DeploymentConfig> = {}, name?: string): Templates {
+  const { models, serving } = declareDeployment(newApp(), readConfig(options), name);
+  return { models: Template.fromStack(models), serving: Template.fromStack(serving) };
+}
+
+export type Resource = {
+  // biome-ignore lint/suspicious/noExplicitAny: CloudFormation's properties are what each test says they are.
+  Properties: any;
+  [attribute: string]: unknown;
+};
+
+/** Resources of one type, by logical id. */
+export function resourcesOf(template: Template, type: string): { [id: string]: Resource } {
+  return template.findResources(type) as { [id: string]: Resource };
+}
