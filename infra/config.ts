@@ -1,10 +1,13 @@
 import { z } from 'zod';
+import { type ArtifactFile, largestVersionMb } from './model-artifacts.ts';
 
 /** The deployment's configuration can't be used; the message is one sentence. */
 export class WrongConfig extends Error {}
 
 /** The key in the context of cdk.json. */
 export const CONFIG_KEY = 'serverless-onnx';
+/** As many as fit into the policy of the role that copies them, one by one. */
+const MAX_SEEDED_FILES = 60;
 /** The longest that API Gateway waits for a REST API's integration, without a raised quota. */
 const MAX_TIMEOUT_SECONDS = 29;
 
@@ -106,11 +109,21 @@ export function readConfig(found: unknown): DeploymentConfig {
  * Holds the configuration against the models that it is to serve.
  * @throws WrongConfig
  */
-export function checkFits({ modelRepository, ephemeralStorageMb }: DeploymentConfig, largestVersionMb: number): void {
-  if (modelRepository === 's3' && largestVersionMb > ephemeralStorageMb) {
+export function checkFits(
+  { modelRepository, ephemeralStorageMb }: DeploymentConfig,
+  files: readonly ArtifactFile[],
+): void {
+  const largest = largestVersionMb(files);
+  if (modelRepository === 's3' && largest > ephemeralStorageMb) {
     throw new WrongConfig(
-      `cdk.json: ${CONFIG_KEY}.ephemeralStorageMb is ${ephemeralStorageMb}; expected at least ${largestVersionMb}, ` +
+      `cdk.json: ${CONFIG_KEY}.ephemeralStorageMb is ${ephemeralStorageMb}; expected at least ${largest}, ` +
         'the size of the largest model in model-artifacts',
+    );
+  }
+  if (files.length > MAX_SEEDED_FILES) {
+    throw new WrongConfig(
+      `model-artifacts holds ${files.length} files; expected at most ${MAX_SEEDED_FILES}, as a deployment brings them: ` +
+        'put further models into the bucket below models/ with aws s3 sync',
     );
   }
 }

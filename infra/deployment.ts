@@ -1,6 +1,6 @@
 import type { App } from 'aws-cdk-lib';
 import { checkFits, type DeploymentConfig } from './config.ts';
-import { largestVersionMb, modelArtifacts, modelNames } from './model-artifacts.ts';
+import { modelArtifacts, modelNames } from './model-artifacts.ts';
 import { ModelStack } from './stacks/model-stack.ts';
 import { ServingStack } from './stacks/serving-stack.ts';
 
@@ -18,7 +18,7 @@ export function declareDeployment(
   name?: string,
 ): { models: ModelStack; serving: ServingStack } {
   const files = modelArtifacts();
-  checkFits(config, largestVersionMb(files));
+  checkFits(config, files);
   const suffix = name === undefined ? '' : `-${name}`;
   const models = new ModelStack(app, `ServerlessOnnxModels${suffix}`, {
     description: 'serverless-onnx: the model repository and the training data, which outlive everything else',

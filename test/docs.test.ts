@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { EmbeddedMetrics } from '../functions/adapters/emf.ts';
 import * as errors from '../functions/protocol/errors.ts';
 import { USAGE } from '../functions/serve/banner.ts';
 import { readLocalSettings } from '../functions/serve/local-env.ts';
@@ -43,4 +44,36 @@ test('docs/api.md lists every error with its status and reason', () => {
   ) => errors.ProtocolError)[];
   const actual = new Set(concrete.map((Type) => new Type('')).map(({ status, reason }) => `${status} ${reason}`));
   expect(documented.sort()).toEqual([...actual].sort());
+});
+
+test('docs/deployment.md lists every metric with its unit and its dimensions', () => {
+  const lines: string[] = [];
+  const telemetry = new EmbeddedMetrics('namespace', (line) => lines.push(line));
+  telemetry.initialized(1);
+  telemetry.loaded({ model: 'm', version: '1' }, { download: 1, session: 1 });
+  telemetry.loadFailed('m');
+  const timing = { queue: 0, input: 0, infer: 1, output: 0 };
+  telemetry.inference({
+    model: 'm',
+    version: '1',
+    outcome: 'success',
+    total: 1,
+    timing,
+    payloadBytes: 1,
+    rows: 1,
+    executedRows: 1,
+  });
+  const units = { Count: 'count', Milliseconds: 'ms', Bytes: 'bytes' };
+  type Line = { _aws: { CloudWatchMetrics: [{ Dimensions: string[][]; Metrics: { Name: string; Unit: 'Count' }[] }] } };
+  const written = lines.flatMap((line) => {
+    const [{ Dimensions, Metrics }] = (JSON.parse(line) as Line)._aws.CloudWatchMetrics;
+    const dimensions = Dimensions.map((set) => (set.length === 0 ? 'none' : set.join(', '))).join('; ');
+    return Metrics.map(({ Name, Unit }) => `${Name}, ${units[Unit]}, by ${dimensions}`);
+  });
+  const section = read('docs/deployment.md').split('## Metrics')[1]?.split('\n## ')[0] ?? '';
+  const documented = rows(section).flatMap(([names = '', unit = '', dimensions]) => {
+    const each = unit.split(', ');
+    return names.split(', ').map((name, index) => `${name}, ${each[index] ?? each[0]}, by ${dimensions}`);
+  });
+  expect(documented.sort()).toEqual(written.sort());
 });

@@ -39,3 +39,11 @@ export type Resource = {
 export function resourcesOf(template: Template, type: string): { [id: string]: Resource } {
   return template.findResources(type) as { [id: string]: Resource };
 }
+
+/** The properties of the one resource of its type. */
+export function propertiesOf(template: Template, type: string): Resource['Properties'] {
+  const [resource, ...others] = Object.values(resourcesOf(template, type));
+  if (resource === undefined || others.length > 0)
+    throw new Error(`expected one ${type}, got ${others.length + Number(resource !== undefined)}`);
+  return resource.Properties;
+}

@@ -1,7 +1,7 @@
 import { Match } from 'aws-cdk-lib/assertions';
 import { expect, test } from 'vitest';
 import { modelArtifacts } from '../../infra/model-artifacts.ts';
-import { deploymentWith, resourcesOf } from './deployments.ts';
+import { deploymentWith, propertiesOf, resourcesOf } from './deployments.ts';
 
 const { models: template } = deploymentWith();
 const buckets = Object.values(resourcesOf(template, 'AWS::S3::Bucket'));
@@ -50,8 +50,8 @@ test('models and data are versioned, logged, and old versions expire', () => {
 });
 
 test('the repository is seeded with every file of model-artifacts but the samples', () => {
-  const [seed] = Object.values(resourcesOf(template, 'Custom::ModelRepositorySeed'));
-  const files = seed?.Properties.Files as { key: string; sha256: string }[];
+  const seed = propertiesOf(template, 'Custom::ModelRepositorySeed');
+  const files = seed.Files as { key: string; sha256: string }[];
   expect(files.map(({ key }) => key)).toContain('models/digits/1/model.onnx');
   expect(files.map(({ key, sha256 }) => ({ key, sha256 }))).toEqual(
     modelArtifacts().map(({ key, sha256 }) => ({ key: `models/${key}`, sha256 })),

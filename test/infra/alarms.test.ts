@@ -1,0 +1,88 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { deploymentWith, propertiesOf, resourcesOf } from './deployments.ts';
+
+const { serving } = deploymentWith({ timeoutSeconds: 10, memoryMb: 1024, architecture: 'arm64' });
+const alarms = Object.values(resourcesOf(serving, 'AWS::CloudWatch::Alarm')).map(({ Properties }) => Properties);
+const sectionOf = ({ AlarmDescription }: { AlarmDescription: string }): string | undefined =>
+  /docs\/runbook\.md, section (\w+)\.$/.exec(AlarmDescription)?.[1];
+
+describe('every alarm', () => {
+  test('tells the one topic, and is silent without requests', () => {
+    const [topic] = Object.keys(resourcesOf(serving, 'AWS::SNS::Topic'));
+    for (const alarm of alarms) {
+      expect(alarm).toMatchObject({ AlarmActions: [{ Ref: topic }], TreatMissingData: 'notBreaching' });
+    }
+  });
+
+  test('has a sentence, and a section of the runbook; every section has its alarm', () => {
+    const runbook = readFileSync(join(import.meta.dirname, '../../docs/runbook.md'), 'utf8');
+    const alarmSections = runbook.split(/^## /m).find((section) => section.startsWith('Alarms\n')) ?? '';
+    const sections = [...alarmSections.matchAll(/^### (\w+)$/gm)].map(([, name]) => name);
+    expect(alarms.map(sectionOf).sort()).toEqual(sections.sort());
+    expect(sections.length).toBeGreaterThan(3);
+  });
+
+  test.each([
+    ['ServerErrors', '5XXError', 0.01, { Statistic: 'Average' }],
+    ['SlowAnswers', 'Latency', 8_000, { ExtendedStatistic: 'p99' }],
+    ['Throttles', 'Throttles', 1, { Statistic: 'Sum' }],
+    ['ModelLoadFailures', 'ModelLoadFailure', 1, { Statistic: 'Sum' }],
+  ])('%s looks at %s', (section, MetricName, Threshold, statistic) => {
+    const alarm = alarms.find((candidate) => sectionOf(candidate) === section);
+    expect(alarm).toMatchObject({
+      MetricName,
+      Threshold,
+      Period: 300,
+      EvaluationPeriods: 1,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      ...statistic,
+    });
+  });
+});
+
+test('the load failures are those of this deployment', () => {
+  const { serving: other } = deploymentWith({}, 'staging');
+  const namespaces = (template: typeof serving) =>
+    Object.values(resourcesOf(template, 'AWS::CloudWatch::Alarm')).flatMap(({ Properties }) =>
+      Properties.MetricName === 'ModelLoadFailure' ? [Properties.Namespace] : [],
+    );
+  expect([...namespaces(serving), ...namespaces(other)]).toEqual([
+    'ServerlessOnnxServing',
+    'ServerlessOnnxServing-staging',
+  ]);
+  for (const template of [serving, other]) {
+    const inference = propertiesOf(template, 'AWS::Lambda::Function');
+    expect([inference.Environment.Variables.METRICS_NAMESPACE]).toEqual(namespaces(template));
+  }
+});
+
+test('only HTTPS publishes to the topic, and an address in the configuration is subscribed', () => {
+  expect(JSON.stringify(resourcesOf(serving, 'AWS::SNS::TopicPolicy'))).toContain('"aws:SecureTransport":"false"');
+  serving.resourceCountIs('AWS::SNS::Subscription', 0);
+  const { serving: withEmail } = deploymentWith({ alarmEmail: 'someone@example.com' });
+  const subscription = propertiesOf(withEmail, 'AWS::SNS::Subscription');
+  expect(subscription).toMatchObject({ Protocol: 'email', Endpoint: 'someone@example.com' });
+});
+
+test('the dashboard shows traffic, latency, cold starts, errors, versions and cost', () => {
+  const dashboard = propertiesOf(serving, 'AWS::CloudWatch::Dashboard');
+  const [, parts] = dashboard.DashboardBody['Fn::Join'] as [string, unknown[]];
+  const body = JSON.parse(parts.map((part) => (typeof part === 'string' ? part : 'reference')).join(''));
+  const titles = body.widgets.map((widget: { properties: { title?: string } }) => widget.properties.title);
+  expect(titles.slice(1)).toEqual([
+    'Traffic',
+    'Latency by phase',
+    'Inference by version',
+    'Cold starts by phase',
+    'Cold starts',
+    'Errors',
+    'Versions served',
+    'Cost estimate',
+  ]);
+  const cost = body.widgets.at(-1).properties.metrics[0][0].expression as string;
+  // A million requests of 100 ms with 1 GB on arm64, in USD: 3.50 + 0.20 + 1.33.
+  const usd = Function('requests', 'invocations', 'ms', `return ${cost}`)(1e6, 1e6, 1e8) as number;
+  expect(usd).toBeCloseTo(5.03, 2);
+});
