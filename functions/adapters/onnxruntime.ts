@@ -7,6 +7,9 @@ import type { TensorMetadata } from '../protocol/messages.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 
+// Since 1.29 it tells Microsoft about every session (models' names and hashes among it), unless this is set before the first.
+process.env.ORT_DISABLE_TELEMETRY = '1';
+
 /** Triton's `optimization.graph.level`; anything else means all optimisations. */
 const GRAPH_LEVELS: { readonly [level: number]: 'basic' | 'extended' | 'disabled' } = {
   [-1]: 'basic',
@@ -15,8 +18,9 @@ const GRAPH_LEVELS: { readonly [level: number]: 'basic' | 'extended' | 'disabled
 };
 
 /**
- * No spinning: a spinning thread burns 20 ms of CPU after a run of 0.7 ms. Nothing is logged by the library, whose lines would hold paths. A model's configuration
- * may say otherwise, under the names that Triton's ONNX Runtime backend gives its parameters.
+ * No spinning: a spinning thread burns 20 ms of CPU after a run of 0.7 ms. Nothing is logged by the library, whose lines
+ * would hold paths. A model's configuration may say otherwise, under the names that Triton's ONNX Runtime backend gives
+ * its parameters.
  */
 function sessionOptions(
   { optimization, parameters = {} }: ModelConfig,

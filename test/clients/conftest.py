@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
 import numpy as np
 import onnxruntime
 import pytest

@@ -18,25 +18,36 @@ export type LocalAws = {
 
 const START_TIMEOUT_MS = 30_000;
 
-/** @param bindTo the address that it listens on; containers can't reach this machine's loopback address */
-export async function startLocalAws(bindTo = '127.0.0.1'): Promise<LocalAws> {
+/**
+ * @param address that it listens on; containers can't reach this machine's loopback address
+ * @param variables for the emulator, which runs functions: the address of a Docker Engine, …
+ */
+export async function startLocalAws(
+  address = '127.0.0.1',
+  variables: { readonly [name: string]: string } = {},
+): Promise<LocalAws> {
   const folder = mkdtempSync(join(tmpdir(), 'serverless-onnx-aws-'));
   const logFile = join(folder, 'log');
-  const port = await freePort();
+  const port = await freePort(address);
+  const endpoint = `http://${address}:${port}`;
   const log = openSync(logFile, 'w');
   const emulator = spawn(join(dirname(await ensureVenv()), 'ministack'), {
     env: {
-      PATH: process.env.PATH,
+      // Functions without an image run on the first Node there: this one.
+      PATH: `${dirname(process.execPath)}:${process.env.PATH}`,
       HOME: folder,
       TMPDIR: folder,
       GATEWAY_PORT: String(port),
-      BIND_HOST: bindTo,
+      BIND_HOST: address,
+      MINISTACK_HOST: address,
+      // Where functions find it.
+      AWS_ENDPOINT_URL: endpoint,
       S3_DATA_DIR: join(folder, 's3'),
+      ...variables,
     },
     stdio: ['ignore', log, log],
   });
   closeSync(log);
-  const endpoint = `http://127.0.0.1:${port}`;
   const end = Date.now() + START_TIMEOUT_MS;
   while (!(await fetch(`${endpoint}/_ministack/health`).catch(() => undefined))?.ok) {
     if (emulator.exitCode !== null || Date.now() > end) {
@@ -61,8 +72,8 @@ export async function startLocalAws(bindTo = '127.0.0.1'): Promise<LocalAws> {
   };
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
+async function freePort(address: string): Promise<number> {
+  const server = createServer().listen(0, address);
   await once(server, 'listening');
   const { port } = server.address() as { port: number };
   server.close();

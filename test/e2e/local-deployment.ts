@@ -1,0 +1,127 @@
+// The project, deployed: its own stacks by the unmodified CDK CLI, on a local AWS that runs the function in Docker.
+
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
+import { type Docker, startDocker } from './docker.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const CDK = join(ROOT, 'node_modules/aws-cdk/bin/cdk');
+const BASE_IMAGE = join(import.meta.dirname, 'base-image');
+
+export class LocalDeployment {
+  readonly docker: Docker;
+  readonly aws: LocalAws;
+  readonly #folder: string;
+
+  /** Starts what is to be deployed to: a Docker Engine and an AWS without anything in it. */
+  static async start(): Promise<LocalDeployment> {
+    const docker = await startDocker();
+    try {
+      const baseImage = builtBaseImage(docker);
+      // Containers reach this machine there.
+      const bridge = docker.run('network', 'inspect', 'bridge', '--format', '{{(index .IPAM.Config 0).Gateway}}');
+      return new LocalDeployment(docker, await startLocalAws(bridge.trim(), docker.env), baseImage);
+    } catch (error) {
+      await docker.stop();
+      throw error;
+    }
+  }
+
+  private constructor(docker: Docker, aws: LocalAws, baseImage: string) {
+    this.docker = docker;
+    this.aws = aws;
+    this.#folder = mkdtempSync(join(tmpdir(), 'serverless-onnx-e2e-'));
+    // The one thing that is not as on AWS, as a user may set it: cdk.json in the home folder is read with the project's.
+    const architecture = process.arch === 'arm64' ? 'arm64' : 'x86_64';
+    const context = { 'serverless-onnx': { baseImage, architecture } };
+    writeFileSync(join(this.#folder, '.cdk.json'), JSON.stringify({ context }));
+  }
+
+  /** Runs the CDK CLI on the project. @returns what it wrote */
+  cdk(...args: readonly string[]): string {
+    return execFileSync(process.execPath, [CDK, ...args, '--output', this.#output], {
+      cwd: ROOT,
+      encoding: 'utf8',
+      // The CLI remembers accounts in the home folder: those of an emulator may not meet those of AWS.
+      env: { ...process.env, ...this.aws.env, ...this.docker.env, HOME: this.#folder, CI: '1' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+  }
+
+  get #output(): string {
+    return join(this.#folder, 'cdk.out');
+  }
+
+  /** Builds the images of the stacks, as the CLI would: it takes them for published, as the emulator's ECR has all. */
+  buildImages(): string[] {
+    this.cdk('synth', '--quiet');
+    const manifests = readdirSync(this.#output).filter((file) => file.endsWith('.assets.json'));
+    return manifests.flatMap((file) => {
+      const { dockerImages } = JSON.parse(readFileSync(join(this.#output, file), 'utf8')) as AssetManifest;
+      return Object.values(dockerImages).map(({ source, destinations }) => {
+        const [{ repositoryName, imageTag }] = Object.values(destinations) as [Destination];
+        const name = repositoryName.replace(/\$\{AWS::AccountId\}/g, ACCOUNT).replace(/\$\{AWS::Region\}/g, REGION);
+        const tag = `${ACCOUNT}.dkr.ecr.${REGION}.amazonaws.com/${name}:${imageTag}`;
+        const args = Object.entries(source.dockerBuildArgs ?? {}).flatMap(([name, value]) => [
+          '--build-arg',
+          `${name}=${value}`,
+        ]);
+        this.docker.run(
+          'build',
+          '--platform',
+          source.platform,
+          ...args,
+          '--tag',
+          tag,
+          join(this.#output, source.directory),
+        );
+        return tag;
+      });
+    });
+  }
+
+  /** @returns the outputs of all stacks */
+  deploy(): { [output: string]: string } {
+    const outputs = join(this.#folder, 'outputs.json');
+    this.cdk('deploy', '--all', '--require-approval', 'never', '--outputs-file', outputs);
+    return Object.assign({}, ...Object.values(JSON.parse(readFileSync(outputs, 'utf8'))));
+  }
+
+  async stop(): Promise<void> {
+    await this.aws.stop();
+    await this.docker.stop();
+    rmSync(this.#folder, { recursive: true });
+  }
+}
+
+const ACCOUNT = '000000000000';
+const REGION = 'us-east-1';
+
+type Destination = { repositoryName: string; imageTag: string };
+type AssetManifest = {
+  dockerImages: {
+    [hash: string]: {
+      source: { directory: string; platform: string; dockerBuildArgs?: { [name: string]: string } };
+      destinations: { [id: string]: Destination };
+    };
+  };
+};
+
+/** @returns the tag of the image that stands for AWS's; it changes with what it is made of */
+function builtBaseImage(docker: Docker): string {
+  const hash = createHash('sha256').update(process.version);
+  for (const file of readdirSync(BASE_IMAGE).sort()) hash.update(readFileSync(join(BASE_IMAGE, file)));
+  const tag = `serverless-onnx-e2e:${hash.digest('hex').slice(0, 16)}`;
+  if (docker.run('images', '--quiet', tag) === '') {
+    const prefix = dirname(dirname(process.execPath));
+    execFileSync(join(BASE_IMAGE, 'build.sh'), [tag, prefix], {
+      env: { ...process.env, ...docker.env },
+      stdio: ['ignore', 'inherit', 'inherit'],
+    });
+  }
+  return tag;
+}
