@@ -14,8 +14,8 @@ export type Upstream = {
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
 
 /**
- * Headers that belong to one connection, or that only the caller's own side may set. Without Accept-Encoding nothing
- * comes back compressed, so that what is passed on is what came.
+ * Headers that belong to one connection, or that only the caller's own side may set. Compression is between this proxy
+ * and the API, whose large answers may only fit into Lambda's limit with it; what is passed on is plain.
  */
 const NOT_FORWARDED = [
   'accept-encoding',
@@ -32,7 +32,7 @@ const NOT_FORWARDED = [
   'transfer-encoding',
   'upgrade',
 ];
-const NOT_RETURNED = ['connection', 'content-length', 'keep-alive', 'transfer-encoding'];
+const NOT_RETURNED = ['connection', 'content-encoding', 'content-length', 'keep-alive', 'transfer-encoding'];
 
 /** Passes requests of this machine on to an API behind IAM authentication, signed with the caller's own credentials. */
 export function signingProxy({ url, region, credentials }: Upstream): (request: Request) => Promise<Response> {
@@ -43,6 +43,9 @@ export function signingProxy({ url, region, credentials }: Upstream): (request: 
       const { pathname, search } = new URL(request.url);
       const target = new URL(url.pathname.replace(/\/$/, '') + pathname + search, url);
       const headers = without(request.headers, NOT_FORWARDED);
+      // API Gateway tells bytes from text by these, and clients of Triton send neither.
+      if (!headers.has('accept')) headers.set('accept', '*/*');
+      if (body.length > 0 && !headers.has('content-type')) headers.set('content-type', 'application/octet-stream');
       const service = { service: 'execute-api', region, credentials: await credentials() };
       const response = await fetch(await sign(service, request.method, target, headers, body));
       return new Response(response.body, { status: response.status, headers: without(response.headers, NOT_RETURNED) });

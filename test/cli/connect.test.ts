@@ -4,12 +4,15 @@ import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureVenv } from '../../functions/cli/venv.ts';
 import { rawCall } from '../setup/edges.ts';
 
 const CONNECT = join(import.meta.dirname, '../../functions/cli/connect.ts');
 const KEYS = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'secret', AWS_SESSION_TOKEN: 'token' };
+
+const LARGE = 1_000_000;
 
 type Received = { method: string; url: string; headers: IncomingHttpHeaders; body: Buffer };
 
@@ -34,6 +37,10 @@ describe('a running proxy', () => {
       for await (const chunk of request) chunks.push(chunk as Buffer);
       const { method = '', url: path = '', headers } = request;
       received.push({ method, url: `http://${headers.host}${path}`, headers, body: Buffer.concat(chunks) });
+      if (path.includes('large') && /gzip/.test(headers['accept-encoding'] ?? '')) {
+        response.writeHead(200, { 'Content-Encoding': 'gzip' }).end(gzipSync(Buffer.alloc(LARGE, 7)));
+        return;
+      }
       response.writeHead(path.includes('unknown') ? 404 : 200, { 'Inference-Header-Content-Length': '3' });
       response.end(Buffer.from([0, 255, 1, 254]));
     });
@@ -50,6 +57,15 @@ describe('a running proxy', () => {
     expect(code).toBe(0);
     upstream.close();
   });
+
+  test.each<Record<string, string>>([{}, { 'accept-encoding': 'gzip' }])(
+    'a compressed answer is passed on plain to %j',
+    async (headers) => {
+      const answer = await rawCall(url, '/v2/models/large', { headers });
+      expect([answer.status, answer.headers.get('content-encoding')]).toEqual([200, null]);
+      expect(answer.bytes.equals(Buffer.alloc(LARGE, 7))).toBe(true);
+    },
+  );
 
   test.each([
     ['GET', '/v2/models/digits', undefined],

@@ -16,6 +16,8 @@ export class LocalDeployment {
   readonly docker: Docker;
   readonly aws: LocalAws;
   readonly #folder: string;
+  /** The tags of the images that functions run. */
+  #images: readonly string[] = [];
 
   /** Starts what is to be deployed to: a Docker Engine and an AWS without anything in it. */
   static async start(): Promise<LocalDeployment> {
@@ -57,10 +59,10 @@ export class LocalDeployment {
   }
 
   /** Builds the images of the stacks, as the CLI would: it takes them for published, as the emulator's ECR has all. */
-  buildImages(): string[] {
+  buildImages(): void {
     this.cdk('synth', '--quiet');
     const manifests = readdirSync(this.#output).filter((file) => file.endsWith('.assets.json'));
-    return manifests.flatMap((file) => {
+    this.#images = manifests.flatMap((file) => {
       const { dockerImages } = JSON.parse(readFileSync(join(this.#output, file), 'utf8')) as AssetManifest;
       return Object.values(dockerImages).map(({ source, destinations }) => {
         const [{ repositoryName, imageTag }] = Object.values(destinations) as [Destination];
@@ -89,6 +91,26 @@ export class LocalDeployment {
     const outputs = join(this.#folder, 'outputs.json');
     this.cdk('deploy', '--all', '--require-approval', 'never', '--outputs-file', outputs);
     return Object.assign({}, ...Object.values(JSON.parse(readFileSync(outputs, 'utf8'))));
+  }
+
+  /** Where the emulator answers for an API, whose URL on AWS the CLI has printed. */
+  urlOf(apiUrl: string): URL {
+    const { hostname, pathname } = new URL(apiUrl);
+    return new URL(`/restapis/${hostname.split('.')[0]}${pathname}_user_request_/`, this.aws.endpoint);
+  }
+
+  /** The ids of the containers that run functions: what Lambda calls execution environments. */
+  containers(): string[] {
+    const ofTheStacks = this.#images.flatMap((tag) => ['--filter', `ancestor=${tag}`]);
+    return this.docker
+      .run('ps', '--quiet', '--no-trunc', ...ofTheStacks)
+      .split('\n')
+      .filter(Boolean);
+  }
+
+  /** The digests of the images that functions run. */
+  imagesInUse(): string[] {
+    return this.containers().map((id) => this.docker.run('inspect', '--format', '{{.Image}}', id).trim());
   }
 
   async stop(): Promise<void> {

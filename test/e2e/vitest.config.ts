@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    root: import.meta.dirname,
+    include: ['*.e2e.ts'],
+    // One deployment, that is called, changed and removed, in this order.
+    bail: 1,
+    testTimeout: 300_000,
+    hookTimeout: 1_200_000,
+  },
+});
