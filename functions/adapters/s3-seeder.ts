@@ -46,15 +46,31 @@ function rank({ key }: SeedFile): number {
 
 /** @returns false when there is such an object */
 async function create(client: S3Client, Bucket: string, { key, source }: SeedFile): Promise<boolean> {
+  if (await exists(client, Bucket, key)) return false;
   const CopySource = source.split('/').map(encodeURIComponent).join('/');
   try {
+    // The condition is for whoever else writes between the question and this.
     const target = { Bucket, Key: key, IfNoneMatch: '*', ChecksumAlgorithm: 'SHA256' } as const;
     await client.send(new CopyObjectCommand({ ...target, CopySource }));
     return true;
   } catch (error) {
-    if (error instanceof S3ServiceException && error.$metadata.httpStatusCode === 412) return false;
+    if (statusOf(error) === 412) return false;
     throw error;
   }
+}
+
+async function exists(client: S3Client, Bucket: string, Key: string): Promise<boolean> {
+  try {
+    await client.send(new HeadObjectCommand({ Bucket, Key }));
+    return true;
+  } catch (error) {
+    if (statusOf(error) === 404) return false;
+    throw error;
+  }
+}
+
+function statusOf(error: unknown): number | undefined {
+  return error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
 }
 
 async function checkSame(client: S3Client, Bucket: string, { key, sha256 }: SeedFile): Promise<void> {

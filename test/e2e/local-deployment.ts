@@ -115,6 +115,8 @@ export class LocalDeployment {
 
   async stop(): Promise<void> {
     await this.aws.stop();
+    // What they are built on stays, for the next time.
+    if (this.#images.length > 0) this.docker.run('rmi', '--force', ...this.#images);
     await this.docker.stop();
     rmSync(this.#folder, { recursive: true });
   }

@@ -8,11 +8,14 @@ import { Template } from 'aws-cdk-lib/assertions';
 import { afterAll } from 'vitest';
 import { type DeploymentConfig, readConfig } from '../../infra/config.ts';
 import { declareDeployment } from '../../infra/deployment.ts';
+import { removeStagingFolders } from '../../infra/images/staging.ts';
 
 const { context } = JSON.parse(readFileSync(join(import.meta.dirname, '../../cdk.json'), 'utf8'));
 const outputs: string[] = [];
 afterAll(() => {
   for (const folder of outputs.splice(0)) rmSync(folder, { recursive: true });
+  // A worker of vitest is ended without the event that would do it.
+  removeStagingFolders();
 });
 
 export function newApp(): App {

@@ -5,9 +5,14 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { servingImageContext } from '../../infra/images/serving-image.ts';
+import { removeStagingFolders } from '../../infra/images/staging.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'serverless-onnx-task-'));
-afterAll(() => rmSync(scratch, { recursive: true }));
+afterAll(() => {
+  rmSync(scratch, { recursive: true });
+  // A worker of vitest is ended without the event that would do it.
+  removeStagingFolders();
+});
 
 function filesOf(folder: string): { path: string; bytes: number; mode: number; sha256: string }[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
