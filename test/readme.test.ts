@@ -1,11 +1,13 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ensureVenv } from '../functions/cli/venv.ts';
+import { startServer } from './setup/edges.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
@@ -18,6 +20,9 @@ function blocks(language: string): string[] {
     code.trim(),
   );
 }
+
+/** What needs AWS: the test of the deployment runs the signed call (test/e2e). */
+const DEPLOY = blocks('sh').slice(2, -1);
 
 describe('the commands of the README', () => {
   let url: string;
@@ -51,8 +56,23 @@ describe('the commands of the README', () => {
     expect(blocks('sh')).toEqual([
       'npm ci && npm start',
       'curl -d @model-artifacts/digits/samples/request.json http://127.0.0.1:8080/v2/models/digits/infer',
+      ...DEPLOY,
       'npm ci && npm test',
     ]);
+  });
+
+  test('a model of your own: the PyTorch block makes it, and the call below is answered', {
+    timeout: 120_000,
+  }, async () => {
+    const [, program = ''] = blocks('python');
+    const folder = mkdtempSync(join(tmpdir(), 'serverless-onnx-task-'));
+    await run(await ensureVenv(), ['-c', program], { cwd: folder });
+    const edge = await startServer({ MODEL_REPOSITORY: join(folder, 'model-artifacts') });
+    const call = (DEPLOY.at(-1) ?? '').replace(/^npm run connect &\n/, '').replace('http://127.0.0.1:8081', edge.url);
+    const { stdout } = await run('bash', ['-c', call.replace('curl', 'curl -s')]);
+    await edge.close();
+    rmSync(folder, { recursive: true });
+    expect(JSON.parse(stdout)).toMatchObject({ model_name: 'my-model', outputs: [{ name: 'scores', shape: [1, 3] }] });
   });
 
   test('the call gets the answer that stands below it', async () => {
@@ -86,6 +106,8 @@ test('every link of the documents to a file of the repository leads somewhere', 
     'CHANGELOG.md',
     'docs/api.md',
     'docs/configuration.md',
+    'docs/deployment.md',
+    'docs/runbook.md',
     'docs/design.md',
   ]) {
     const text = readFileSync(join(ROOT, file), 'utf8');

@@ -45,6 +45,8 @@ const STAGE = 'api';
 /** The REST API of the Open Inference Protocol in front of the function. */
 export class InferenceApi extends Construct {
   readonly api: RestApi;
+  /** Without a slash at its end: paths of the protocol follow. */
+  readonly url: string;
 
   constructor(scope: Construct, id: string, config: DeploymentConfig, target: Alias) {
     super(scope, id);
@@ -70,6 +72,10 @@ export class InferenceApi extends Construct {
         accessLogFormat: ACCESS_LOG_FORMAT,
       },
     });
+    const { restApiId } = this.api;
+    this.url = `https://${restApiId}.execute-api.${Aws.REGION}.${Aws.URL_SUFFIX}/${STAGE}`;
+    // CDK's own output of it, under a name that few would guess.
+    this.api.node.tryRemoveChild('Endpoint');
     Validations.of(this.api).acknowledge(
       {
         id: 'AwsSolutions-APIG2',

@@ -25,7 +25,7 @@ export class ServingStack extends Stack {
     // A namespace for each deployment: two of them in one account do not mix.
     const metricsNamespace = id;
     const { alias } = new InferenceFunction(this, 'Inference', { config, repository, preloadModels, metricsNamespace });
-    const { api } = new InferenceApi(this, 'Rest', config, alias);
+    const { api, url } = new InferenceApi(this, 'Rest', config, alias);
     const watched = { config, api, alias, metricsNamespace };
     const { topic } = new ServingAlarms(this, 'Alarms', watched);
     new ServingDashboard(this, 'Dashboard', watched);
@@ -35,7 +35,7 @@ export class ServingStack extends Stack {
     if (customDomainName !== undefined && customDomainCertificateArn !== undefined) {
       new CustomDomain(this, 'Domain', customDomainName, customDomainCertificateArn, api);
     }
-    new CfnOutput(this, 'ApiUrl', { description: 'Where the models are served', value: api.url });
+    new CfnOutput(this, 'ApiUrl', { description: 'Where the models are served', value: url });
     new CfnOutput(this, 'AlarmTopic', { description: 'The SNS topic of all alarms', value: topic.topicArn });
   }
 }

@@ -17,7 +17,9 @@ import { type Call, type Reply, rawCall } from '../setup/edges.ts';
 import { makeModels } from '../setup/models.ts';
 import { LocalDeployment } from './local-deployment.ts';
 
-const DIGITS = join(import.meta.dirname, '../../model-artifacts/digits');
+const ROOT = join(import.meta.dirname, '../..');
+const DIGITS = join(ROOT, 'model-artifacts/digits');
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
 const SAMPLE = join(DIGITS, 'samples/request.json');
 const INFER = '/v2/models/digits/infer';
 const sample = readFileSync(SAMPLE, 'utf8');
@@ -75,7 +77,7 @@ const written = (): string =>
 
 test('the deployment says where the API and the buckets are', () => {
   expect(outputs).toMatchObject({
-    ApiUrl: expect.stringMatching(/^https:\/\/\w+\.execute-api\.us-east-1\.amazonaws\.com\/api\/$/),
+    ApiUrl: expect.stringMatching(/^https:\/\/\w+\.execute-api\.us-east-1\.amazonaws\.com\/api$/),
     ModelBucket: expect.stringContaining('repository'),
     DatasetBucket: expect.stringContaining('datasets'),
     AlarmTopic: expect.stringMatching(/^arn:aws:sns:/),
@@ -120,6 +122,13 @@ test('a cold call and a warm one, each with its line of metrics', async () => {
   expect(deployment.containers()).toHaveLength(1);
   expect(written().split('"Name":"ColdStartInit"')).toHaveLength(2);
   expect(written().split('"Name":"RequestDuration"')).toHaveLength(3);
+});
+
+test("the README's signed curl", async () => {
+  const [, command = ''] = /^```sh\n(curl [^`]*--aws-sigv4[^`]*)^```/m.exec(README) ?? [];
+  const env = { ...process.env, ...deployment.aws.env, API_URL: url.href.replace(/\/$/, ''), AWS_SESSION_TOKEN: '' };
+  const { stdout } = await promisify(execFile)('bash', ['-c', command], { cwd: ROOT, env });
+  expect(JSON.parse(stdout)).toMatchObject({ model_name: 'digits', outputs: [{ shape: [1, 3] }] });
 });
 
 test('metadata of the server and of a model', async () => {
@@ -262,7 +271,10 @@ test('a second deployment changes nothing: what was added stays', async () => {
 });
 
 test('destroyed, the API is gone and the buckets stay', async () => {
-  deployment.cdk('destroy', '--all', '--force');
+  const said = deployment.cdk('destroy', '--all', '--force');
+  for (const bucket of ['Repository', 'Datasets', 'AccessLogs']) {
+    expect(said).toMatch(new RegExp(`DELETE_SKIPPED .* ${bucket} `));
+  }
   expect((await call('/v2')).status).toBeGreaterThanOrEqual(400);
   for (const Bucket of [outputs.ModelBucket, outputs.DatasetBucket]) {
     expect((await s3.send(new HeadBucketCommand({ Bucket }))).$metadata.httpStatusCode).toBe(200);

@@ -1,6 +1,6 @@
 // The project, deployed: its own stacks by the unmodified CDK CLI, on a local AWS that runs the function in Docker.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -45,13 +45,14 @@ export class LocalDeployment {
 
   /** Runs the CDK CLI on the project. @returns what it wrote */
   cdk(...args: readonly string[]): string {
-    return execFileSync(process.execPath, [CDK, ...args, '--output', this.#output], {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [CDK, ...args, '--output', this.#output], {
       cwd: ROOT,
       encoding: 'utf8',
       // The CLI remembers accounts in the home folder: those of an emulator may not meet those of AWS.
-      env: { ...process.env, ...this.aws.env, ...this.docker.env, HOME: this.#folder, CI: '1' },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...this.aws.env, ...this.docker.env, HOME: this.#folder },
     });
+    if (status !== 0) throw new Error(`cdk ${args.join(' ')} ended with code ${status}: ${stdout}${stderr}`);
+    return stdout + stderr;
   }
 
   get #output(): string {
@@ -96,7 +97,7 @@ export class LocalDeployment {
   /** Where the emulator answers for an API, whose URL on AWS the CLI has printed. */
   urlOf(apiUrl: string): URL {
     const { hostname, pathname } = new URL(apiUrl);
-    return new URL(`/restapis/${hostname.split('.')[0]}${pathname}_user_request_/`, this.aws.endpoint);
+    return new URL(`/restapis/${hostname.split('.')[0]}${pathname}/_user_request_/`, this.aws.endpoint);
   }
 
   /** The ids of the containers that run functions: what Lambda calls execution environments. */

@@ -153,6 +153,18 @@ test('what only the local server has is not there', async () => {
   expect(paths).toHaveProperty(['/v2/models/{model}/infer']);
 });
 
+test('pages of the configured origins may read answers, and the length of their binary part; others may not', async () => {
+  await open({ CORS_ORIGINS: 'https://a.example,https://b.example' });
+  const from = (Origin: string) => client.call('/v2', { headers: { Origin } });
+  const { headers } = await from('https://b.example');
+  expect(headers.get('access-control-allow-origin')).toBe('https://b.example');
+  expect(headers.get('access-control-expose-headers')).toMatch(/Inference-Header-Content-Length/i);
+  expect((await from('https://c.example')).headers.get('access-control-allow-origin')).toBeNull();
+  await client.close();
+  await open();
+  expect((await from('https://b.example')).headers.get('access-control-allow-origin')).toBeNull();
+});
+
 test("a log line carries API Gateway's trace and Lambda's request id", async () => {
   await open();
   const trace = '1-5759e988-bd862e3fe1be46a994272793';

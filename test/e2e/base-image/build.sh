@@ -29,7 +29,8 @@ pathlib.Path(target).write_bytes(zipfile.ZipFile(wheel).read(f"samcli/local/rapi
 chmod 755 "$context/aws-lambda-rie"
 
 . /etc/os-release
-mirror=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $VERSION_CODENAME" | head -1)
-root debootstrap --variant=minbase "$VERSION_CODENAME" "$work/root" "$mirror"
+# From where this machine's own packages come, unless that is a list of mirrors.
+mirror=$(apt-get indextargets --format '$(REPO_URI)' "Codename: $VERSION_CODENAME" | grep -m1 '^http' || true)
+root debootstrap --variant=minbase "$VERSION_CODENAME" "$work/root" ${mirror:+"$mirror"}
 root tar -C "$work/root" -c . | docker import - "$tag-system"
 docker build --build-arg "DEBIAN=$tag-system" --tag "$tag" "$context"
