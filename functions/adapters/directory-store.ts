@@ -6,6 +6,7 @@ import { isModelName, isVersion } from '../protocol/names.ts';
 import { parseModelConfig } from './model-config-text.ts';
 
 const CONFIG_FILE = 'config.pbtxt';
+const RELEASE_FILE = 'release.json';
 const MODEL_FILE = 'model.onnx';
 
 /**
@@ -33,7 +34,8 @@ export class DirectoryStore implements ModelStore {
     const files = await Promise.all(
       folders.map((version) => stat(join(this.#root, model, version, file)).catch(nothingThere)),
     );
-    return { config, versions: folders.filter((_, i) => files[i]?.isFile()) };
+    const release = await readFile(join(this.#root, model, RELEASE_FILE), 'utf8').catch(nothingThere);
+    return { config, release, versions: folders.filter((_, i) => files[i]?.isFile()) };
   }
 
   async fetch(model: string, version: string, filename: string): Promise<string> {

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { GetObjectCommand, ListObjectsV2Command, S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import type { ModelStore, StoredModel } from '../inference/ports.ts';
 import { Unavailable } from '../protocol/errors.ts';
-import type { ModelConfig } from '../protocol/model-config.ts';
 import { isModelName, isVersion } from '../protocol/names.ts';
 import { downloadFolder, type RemoteFile } from './download.ts';
 import { parseModelConfig } from './model-config-text.ts';
 
 const CONFIG_FILE = 'config.pbtxt';
+const RELEASE_FILE = 'release.json';
 const MODEL_FILE = 'model.onnx';
 const CONNECT_TIMEOUT_MS = 2_000;
 /** Longest silence of a connection. */
@@ -36,8 +36,8 @@ export class S3Store implements ModelStore {
   readonly #cache: string;
   /** By model, as it was last listed: the paths below the model's folder. */
   readonly #listed = new Map<string, readonly RemoteFile[]>();
-  /** Configurations by the ETag of their file. */
-  readonly #configs = new Map<string, { readonly etag: string; readonly config: ModelConfig }>();
+  /** The texts of small files by path, with the ETag that they were listed under. */
+  readonly #texts = new Map<string, { readonly etag: string; readonly text: string }>();
 
   /** @param cache the folder that downloaded versions are kept in */
   constructor(location: S3Location, cache: string) {
@@ -65,10 +65,12 @@ export class S3Store implements ModelStore {
     const objects = await this.#objectsOf(model);
     const folders = new Set(objects.flatMap(({ path }) => /^([^/]+)\//.exec(path)?.[1] ?? []).filter(isVersion));
     if (folders.size === 0) return { config: {}, versions: [] };
-    const config = await this.#config(model, objects);
+    const text = await this.#text(model, CONFIG_FILE, objects);
+    const config = text === undefined ? {} : parseModelConfig(text);
+    const release = await this.#text(model, RELEASE_FILE, objects);
     const file = config.default_model_filename || MODEL_FILE;
     const versions = [...folders].filter((version) => objects.some(({ path }) => path === `${version}/${file}`));
-    return { config, versions: versions.sort((a, b) => Number(a) - Number(b)) };
+    return { config, release, versions: versions.sort((a, b) => Number(a) - Number(b)) };
   }
 
   async fetch(model: string, version: string, filename: string): Promise<string> {
@@ -100,14 +102,15 @@ export class S3Store implements ModelStore {
     return { Bucket: this.#location.bucket, Key: this.#location.prefix + path };
   }
 
-  async #config(model: string, objects: readonly RemoteFile[]): Promise<ModelConfig> {
-    const file = objects.find(({ path }) => path === CONFIG_FILE);
-    if (file === undefined) return {};
-    const known = this.#configs.get(model);
-    if (known?.etag === file.etag) return known.config;
-    const config = parseModelConfig(new TextDecoder().decode(await this.read(model, CONFIG_FILE)));
-    this.#configs.set(model, { etag: file.etag, config });
-    return config;
+  /** A small file of a model, read again only after it has changed. */
+  async #text(model: string, name: string, objects: readonly RemoteFile[]): Promise<string | undefined> {
+    const file = objects.find(({ path }) => path === name);
+    if (file === undefined) return undefined;
+    const known = this.#texts.get(`${model}/${name}`);
+    if (known?.etag === file.etag) return known.text;
+    const text = new TextDecoder().decode(await this.read(model, name));
+    this.#texts.set(`${model}/${name}`, { etag: file.etag, text });
+    return text;
   }
 
   async #objectsOf(model: string): Promise<readonly RemoteFile[]> {

@@ -135,7 +135,7 @@ export function createApp({ service, log, access, maxBodyBytes, corsOrigins, loc
     const body = await decodeBody(received, context.req.header('Content-Encoding'), maxBodyBytes);
     const length = headerLength(context.req.header(HEADER_LENGTH), body.length);
     const request = length === 0 ? await service.rawRequest(body, name, version) : decodeInferRequest(body, length);
-    const response = await service.infer(request, name, version);
+    const response = await service.infer(request, name, version, context.req.header('X-Caller-Id'));
     line.version = response.modelVersion;
     return sendInference(context, encodeInferResponse(response, request));
   });

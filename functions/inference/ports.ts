@@ -23,6 +23,8 @@ export type StoredModel = {
   readonly config: ModelConfig;
   /** The versions that hold a complete model, from oldest to newest; empty for a model that is not there. */
   readonly versions: readonly string[];
+  /** The text of its release.json, where there is one. */
+  readonly release?: string | undefined;
 };
 
 /** What a load request brings along in place of what the repository holds. */

@@ -3,6 +3,7 @@ import type { ModelConfig } from '../protocol/model-config.ts';
 import { checkModelName, checkVersion } from '../protocol/names.ts';
 import type { ModelLoader, ServedModel } from './model-loader.ts';
 import { type Log, ModelRejected, type ModelStore, type Override, type StoredModel, type Telemetry } from './ports.ts';
+import { parseRelease, type Release, versionsFor } from './release.ts';
 import { servableVersions } from './serving-config.ts';
 
 export type ModelState = {
@@ -25,7 +26,12 @@ type Slot = {
   retryAt: number;
 };
 
-type Listing = StoredModel & { readonly servable: readonly string[]; readonly readAt: number };
+type Listing = StoredModel & {
+  readonly released: Release | undefined;
+  /** From oldest to newest. */
+  readonly servable: readonly string[];
+  readonly readAt: number;
+};
 
 export type RegistrySettings = {
   /** How long what was found of a model is taken for current, in milliseconds. */
@@ -84,10 +90,11 @@ export class ModelRegistry {
   }
 
   /**
-   * The model, loaded: the version asked for, or without one the highest that loads.
+   * The model, loaded: the version asked for, or without one what its release.json names, or else the highest that loads.
+   * @param caller decides whether a canary answers, always alike
    * @throws UnknownModel, or Unavailable for a version that is there but does not load
    */
-  async get(model: string, version?: string): Promise<ServedModel> {
+  async get(model: string, version?: string, caller?: string): Promise<ServedModel> {
     checkModelName(model);
     if (version !== undefined) checkVersion(model, version);
     if (this.#settings.explicit && !this.#overrides.has(model)) {
@@ -95,14 +102,16 @@ export class ModelRegistry {
         `'${model}' is not found; this server serves models after POST /v2/repository/models/{model}/load`,
       );
     }
-    const { servable, versions, config } = await this.#find(model);
+    const { servable, versions, config, released } = await this.#find(model);
     if (versions.length === 0) throw new UnknownModel(`'${model}' is not found`);
     if (version !== undefined) {
       if (!servable.includes(version)) throw new UnknownModel(`'${model}' version ${version} is not found`);
       return this.#load(model, version, config);
     }
     let failure: unknown;
-    for (const candidate of servable.toReversed()) {
+    const candidates = released === undefined ? servable.toReversed() : versionsFor(released, caller);
+    for (const candidate of candidates) {
+      if (!servable.includes(candidate)) continue;
       try {
         const served = await this.#load(model, candidate, config);
         await this.#dropAllBut(model, servable);
@@ -112,9 +121,13 @@ export class ModelRegistry {
         failure ??= error;
       }
     }
-    // None of the versions that should serve loads: the last good one goes on.
-    const lastGood = this.served().findLast((served) => served.model === model);
+    // None of the versions that should serve loads: the last good one goes on. A canary is not proven to be good.
+    const canary = released?.canary?.version;
+    const lastGood = this.served().findLast((served) => served.model === model && served.version !== canary);
     if (lastGood !== undefined) return lastGood;
+    if (released !== undefined && !servable.includes(released.live)) {
+      throw new Unavailable(`'${model}' has no version ${released.live}, which its release.json names as live`, 1);
+    }
     throw failure ?? new UnknownModel(`'${model}' has no version that its version_policy allows`);
   }
 
@@ -180,13 +193,28 @@ export class ModelRegistry {
         return known;
       });
     const found = { ...stored, config: override?.config ?? stored.config };
+    const released = this.#readRelease(model, stored.release, known);
     this.#rejected.delete(model);
-    const listing = { ...found, servable: servableVersions(found.config.version_policy, found.versions), readAt: now };
+    const listing = { ...found, released, servable: servable(found, released), readAt: now };
     // A model that is not there is not remembered, or names made up by clients would fill the memory.
     if (found.versions.length > 0) this.#listings.set(model, listing);
     else this.#listings.delete(model);
     if (known !== undefined) await this.#dropAllBut(model, found.versions);
     return listing;
+  }
+
+  /** A release.json that can't be used changes nothing while a former one is known. */
+  #readRelease(model: string, text: string | undefined, known: Listing | undefined): Release | undefined {
+    if (text === undefined) return undefined;
+    try {
+      return parseRelease(text);
+    } catch (error) {
+      if (!(error instanceof ModelRejected)) throw error;
+      if (known?.released === undefined) throw this.#reject(model, error);
+      if (text !== known.release)
+        this.#log.warn({ model, reason: error.message }, 'the last good release.json goes on');
+      return known.released;
+    }
   }
 
   /** A model whose configuration can't be read: it has no version that could be blamed. */
@@ -259,6 +287,12 @@ export class ModelRegistry {
   #storeOf(model: string): ModelStore {
     return this.#overrides.get(model)?.store ?? this.#store;
   }
+}
+
+/** The versions that the policy allows, and those that are released. */
+function servable({ config, versions }: StoredModel, released: Release | undefined): readonly string[] {
+  const allowed = [...servableVersions(config.version_policy, versions), released?.live, released?.canary?.version];
+  return versions.filter((version) => allowed.includes(version));
 }
 
 function key(model: string, version: string): string {

@@ -157,10 +157,13 @@ export class InferenceService {
     return serving.config;
   }
 
-  /** @throws ProtocolError for everything that a client may be told */
-  async infer(request: InferRequest, model: string, version?: string): Promise<InferResponse> {
+  /**
+   * @param caller who gets the same version of a model again while a canary is tried; by default the request's id says it
+   * @throws ProtocolError for everything that a client may be told
+   */
+  async infer(request: InferRequest, model: string, version?: string, caller?: string): Promise<InferResponse> {
     const started = performance.now();
-    const served = await this.#registry.get(model, version);
+    const served = await this.#registry.get(model, version, caller ?? request.id);
     const { serving, loaded } = served;
     const rows = batchRows(serving, request.inputs);
     const record = (outcome: string, computed?: Computed): void => {

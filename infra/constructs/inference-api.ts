@@ -141,6 +141,7 @@ function addPreflight(resource: IResource, method: string, origins: readonly str
       'X-Amz-Date',
       'X-Amz-Security-Token',
       'X-Api-Key',
+      'X-Caller-Id',
       'X-Request-Id',
     ],
     maxAge: Duration.hours(1),

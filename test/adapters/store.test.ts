@@ -103,6 +103,17 @@ describe.each(KINDS)('a store in $name', ({ open }) => {
     await expect(repository.store.find('m')).rejects.toThrow(ModelRejected);
   });
 
+  test('reads release.json, again after it has changed', async () => {
+    await repository.put('m/1/model.onnx', 'model');
+    expect((await repository.store.find('m')).release).toBeUndefined();
+    await repository.put('m/release.json', '{"live": "1"}');
+    expect((await repository.store.find('m')).release).toBe('{"live": "1"}');
+    await repository.put('m/release.json', '{"live": "2"}');
+    expect((await repository.store.find('m')).release).toBe('{"live": "2"}');
+    await repository.remove('m/release.json');
+    expect((await repository.store.find('m')).release).toBeUndefined();
+  });
+
   test('fetches a version with the files beside the model, and files of the model', async () => {
     await repository.put('m/3/model.onnx', 'model');
     await repository.put('m/3/weights/part.bin', 'weights');
