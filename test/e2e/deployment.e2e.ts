@@ -68,6 +68,17 @@ async function upload(key: string, body: string | Uint8Array): Promise<void> {
   await s3.send(new PutObjectCommand({ Bucket: outputs.ModelBucket, Key: `models/${key}`, Body: body }));
 }
 
+/** The versions that answer, in their order, until this one does; every request is answered. */
+async function versionsUntil(version: string): Promise<string[]> {
+  const versions = new Set<string>();
+  for (const end = Date.now() + SOON_MS; Date.now() < end && !versions.has(version); await sleep(500)) {
+    const answer = await call(INFER, { body: sample });
+    expect([answer.status, answer.text]).toEqual([200, expect.any(String)]);
+    versions.add(JSON.parse(answer.text).model_version);
+  }
+  return [...versions];
+}
+
 /** What the function has written, with the emulator's own lines. */
 const written = (): string =>
   deployment
@@ -245,16 +256,13 @@ describe('models that come after the deployment', () => {
   });
 
   test('a new version takes over without a failed request', async () => {
-    const versions = new Set<string>();
-    const statuses = new Set<number>();
     await upload('digits/2/model.onnx', readFileSync(join(DIGITS, '1/model.onnx')));
-    for (const end = Date.now() + SOON_MS; Date.now() < end && !versions.has('2'); await sleep(500)) {
-      const answer = await call(INFER, { body: sample });
-      statuses.add(answer.status);
-      versions.add(JSON.parse(answer.text).model_version);
-    }
-    expect([...statuses]).toEqual([200]);
-    expect([...versions]).toEqual(['1', '2']);
+    expect(await versionsUntil('2')).toEqual(['1', '2']);
+  });
+
+  test('a rollback is one write of release.json', async () => {
+    await upload('digits/release.json', '{"live": "1"}');
+    expect(await versionsUntil('1')).toEqual(['2', '1']);
   });
 
   test('with the same stack, the same image and the same environment', () => {
@@ -267,7 +275,8 @@ describe('models that come after the deployment', () => {
 test('a second deployment changes nothing: what was added stays', async () => {
   deployment.deploy();
   const answer = await call(INFER, { body: sample });
-  expect(JSON.parse(answer.text)).toMatchObject({ model_version: '2' });
+  expect(JSON.parse(answer.text)).toMatchObject({ model_version: '1' });
+  expect(JSON.parse((await call('/v2/models/scaled')).text)).toMatchObject({ versions: ['1'] });
 });
 
 test('destroyed, the API is gone and the buckets stay', async () => {
