@@ -109,11 +109,20 @@ export class ModelRegistry {
       return this.#load(model, version, config);
     }
     let failure: unknown;
+    // A canary is not proven to be good.
+    const canary = released?.canary?.version;
+    const lastGood = this.served().findLast((served) => served.model === model && served.version !== canary);
     const candidates = released === undefined ? servable.toReversed() : versionsFor(released, caller);
     for (const candidate of candidates) {
       if (!servable.includes(candidate)) continue;
       try {
-        const served = await this.#load(model, candidate, config);
+        const loading = this.#load(model, candidate, config);
+        // Nobody waits for a version that is new while another one can answer.
+        if (lastGood !== undefined && this.#slots.get(key(model, candidate))?.state === 'LOADING') {
+          loading.catch(() => {});
+          return lastGood;
+        }
+        const served = await loading;
         await this.#dropAllBut(model, servable);
         return served;
       } catch (error) {
@@ -121,9 +130,7 @@ export class ModelRegistry {
         failure ??= error;
       }
     }
-    // None of the versions that should serve loads: the last good one goes on. A canary is not proven to be good.
-    const canary = released?.canary?.version;
-    const lastGood = this.served().findLast((served) => served.model === model && served.version !== canary);
+    // None of the versions that should serve loads: the last good one goes on.
     if (lastGood !== undefined) return lastGood;
     if (released !== undefined && !servable.includes(released.live)) {
       throw new Unavailable(`'${model}' has no version ${released.live}, which its release.json names as live`, 1);

@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, t
 import { parseRelease, versionsFor } from '../../functions/inference/release.ts';
 import { type Client, EDGES, LOCAL_EDGES } from '../setup/edges.ts';
 import { madeRepository } from '../setup/repository.ts';
-import { identityInput, infer } from '../setup/requests.ts';
+import { identityInput, infer, ones } from '../setup/requests.ts';
 
 const { folder, model, remove } = madeRepository(() => inject('repository'));
 const MODEL = 'released';
@@ -93,6 +93,31 @@ describe.each(LOCAL_EDGES)('release.json that changes, through $name', (edge) =>
     release({ live: '1' });
     await until('1');
     expect([...statuses]).toEqual([200]);
+    await client.close();
+  });
+});
+
+describe.each(LOCAL_EDGES)('a new version through $name', (edge) => {
+  test('takes over once it is loaded and warm; until then the old one answers, without a wait', async () => {
+    rmSync(join(folder, 'swapped'), { recursive: true, force: true });
+    model('swapped', 'slow_matmul', '');
+    const client = await edge.open({ MODEL_REPOSITORY: folder });
+    const version = async (): Promise<string> =>
+      JSON.parse((await infer(client, 'swapped', await ones(client, 'swapped'))).text).model_version;
+    const isLoading = async (): Promise<boolean> =>
+      JSON.parse((await client.call('/v2/repository/index', { method: 'POST' })).text).some(
+        ({ name, version: of, state }: { [field: string]: string }) =>
+          name === 'swapped' && of === '2' && state === 'LOADING',
+      );
+    expect(await version()).toBe('1');
+    const input = '{ key: "INPUT0" value: { data_type: TYPE_FP32 dims: [ 1, 512 ] random_data: true } }';
+    model('swapped', 'slow_matmul', `model_warmup [ { name: "w" count: 6 inputs: ${input} } ]`, { versions: ['2'] });
+    let whileLoading: string | undefined;
+    for (const end = Date.now() + 2 * SOON_MS; (await version()) !== '2'; ) {
+      expect(Date.now()).toBeLessThan(end);
+      if (await isLoading()) whileLoading = await version();
+    }
+    expect(whileLoading).toBe('1');
     await client.close();
   });
 });
