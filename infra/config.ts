@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { isModelName } from '../functions/protocol/names.ts';
 import { type ArtifactFile, largestVersionMb } from './model-artifacts.ts';
 
 /** The deployment's configuration can't be used; the message is one sentence. */
@@ -22,7 +23,7 @@ const oneOf = <const T extends readonly string[]>(values: T) =>
 const listOf = <T extends z.ZodType>(item: T, error: string) => z.array(item, { error });
 const flag = () => z.boolean({ error: 'true or false' });
 
-const modelName = matching(/^(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/, 'a name of a model');
+const modelName = z.string({ error: 'a name of a model' }).refine(isModelName, { error: 'a name of a model' });
 const origin = matching(/^(\*|https?:\/\/[^/\s]+)$/, "an origin like https://example.com, or '*'");
 
 /** Every option of a deployment. docs/deployment.md explains each. */

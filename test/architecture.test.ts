@@ -20,7 +20,7 @@ const ARROWS: { [room: string]: readonly string[] } = {
     'package.json',
   ],
   'functions/cli': ['functions/http', 'functions/adapters', 'functions/inference', 'functions/protocol'],
-  infra: ['functions/serve/lambda-env.ts'],
+  infra: ['functions/serve/lambda-env.ts', 'functions/protocol/names.ts'],
 };
 
 type Import = { readonly file: string; readonly room: string; readonly target: string };

@@ -40,7 +40,7 @@ export async function fromResponse(response: Response): Promise<ProxyResult> {
   const isBase64Encoded = headers['content-encoding'] !== undefined || headers['content-type'] !== 'application/json';
   const body = bytes.toString(isBase64Encoded ? 'base64' : 'utf8');
   const resultBytes = ENVELOPE_BYTES + (isBase64Encoded ? body.length : jsonLength(body, bytes.length));
-  if (resultBytes > MAX_RESULT_BYTES) return tooLarge(bytes.length, headers['x-request-id'] ?? '');
+  if (resultBytes > MAX_RESULT_BYTES) return tooLarge(bytes.length, headers);
   return { statusCode: response.status, headers, body, isBase64Encoded };
 }
 
@@ -49,10 +49,12 @@ function jsonLength(text: string, length: number): number {
   return 2 * length < MAX_RESULT_BYTES - ENVELOPE_BYTES ? 2 * length : Buffer.byteLength(JSON.stringify(text));
 }
 
-function tooLarge(got: number, requestId: string): ProxyResult {
+function tooLarge(got: number, headers: { [name: string]: string }): ProxyResult {
   const error =
     `the response is too large: got ${got} bytes; expected at most 6 MB as Lambda counts, about 4.4 MB of binary ` +
     "tensors; ask for fewer rows or outputs at once, for 'binary_data', or with Accept-Encoding: gzip";
-  const headers = { 'content-type': 'application/json', 'x-request-id': requestId };
-  return { statusCode: 413, headers, body: JSON.stringify({ error }), isBase64Encoded: false };
+  // What is not about the body stays: who may read it, and the request's id.
+  const kept = Object.entries(headers).filter(([name]) => !/^(content|inference-header)-/.test(name));
+  const plain = { ...Object.fromEntries(kept), 'content-type': 'application/json' };
+  return { statusCode: 413, headers: plain, body: JSON.stringify({ error }), isBase64Encoded: false };
 }

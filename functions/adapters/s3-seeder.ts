@@ -3,9 +3,10 @@ import {
   CopyObjectCommand,
   GetObjectCommand,
   HeadObjectCommand,
-  S3Client,
+  type S3Client,
   S3ServiceException,
 } from '@aws-sdk/client-s3';
+import { s3Client } from './s3-client.ts';
 
 export type SeedFile = {
   /** The object to make. */
@@ -27,7 +28,7 @@ export class SeedConflict extends Error {}
  * @throws SeedConflict for a file of a version that exists with other bytes, before any later file is made
  */
 export async function seedRepository(bucket: string, files: readonly SeedFile[]): Promise<string[]> {
-  const client = new S3Client({ forcePathStyle: process.env.AWS_ENDPOINT_URL !== undefined });
+  const client = s3Client();
   const created: string[] = [];
   for (const file of [...files].sort((a, b) => rank(a) - rank(b))) {
     if (await create(client, bucket, file)) created.push(file.key);

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { GetObjectCommand, ListObjectsV2Command, S3Client, S3ServiceException } from '@aws-sdk/client-s3';
+import { GetObjectCommand, ListObjectsV2Command, type S3Client, S3ServiceException } from '@aws-sdk/client-s3';
 import type { ModelStore, StoredModel } from '../inference/ports.ts';
 import { Unavailable } from '../protocol/errors.ts';
 import { isModelName, isVersion } from '../protocol/names.ts';
 import { downloadFolder, type RemoteFile } from './download.ts';
 import { parseModelConfig } from './model-config-text.ts';
+import { s3Client } from './s3-client.ts';
 
 const CONFIG_FILE = 'config.pbtxt';
 const RELEASE_FILE = 'release.json';
@@ -43,10 +44,7 @@ export class S3Store implements ModelStore {
   constructor(location: S3Location, cache: string) {
     this.#location = location;
     this.#cache = cache;
-    // An endpoint of one's own is seldom reached by names of buckets.
-    const forcePathStyle = process.env.AWS_ENDPOINT_URL !== undefined || process.env.AWS_ENDPOINT_URL_S3 !== undefined;
-    this.#client = new S3Client({
-      forcePathStyle,
+    this.#client = s3Client({
       followRegionRedirects: true,
       region: process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION ?? 'us-east-1',
       requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, socketTimeout: SOCKET_TIMEOUT_MS },

@@ -109,16 +109,15 @@ export class ModelRegistry {
       return this.#load(model, version, config);
     }
     let failure: unknown;
-    // A canary is not proven to be good.
-    const canary = released?.canary?.version;
-    const lastGood = this.served().findLast((served) => served.model === model && served.version !== canary);
     const candidates = released === undefined ? servable.toReversed() : versionsFor(released, caller);
     for (const candidate of candidates) {
       if (!servable.includes(candidate)) continue;
       try {
         const loading = this.#load(model, candidate, config);
         // Nobody waits for a version that is new while another one can answer.
-        if (lastGood !== undefined && this.#slots.get(key(model, candidate))?.state === 'LOADING') {
+        const isLoading = this.#slots.get(key(model, candidate))?.state === 'LOADING';
+        const lastGood = isLoading ? this.#lastGood(model, released) : undefined;
+        if (lastGood !== undefined) {
           loading.catch(() => {});
           return lastGood;
         }
@@ -131,11 +130,17 @@ export class ModelRegistry {
       }
     }
     // None of the versions that should serve loads: the last good one goes on.
+    const lastGood = this.#lastGood(model, released);
     if (lastGood !== undefined) return lastGood;
     if (released !== undefined && !servable.includes(released.live)) {
       throw new Unavailable(`'${model}' has no version ${released.live}, which its release.json names as live`, 1);
     }
     throw failure ?? new UnknownModel(`'${model}' has no version that its version_policy allows`);
+  }
+
+  /** A version that serves already; not the canary, which is not proven to be good. */
+  #lastGood(model: string, released: Release | undefined): ServedModel | undefined {
+    return this.served().findLast((served) => served.model === model && served.version !== released?.canary?.version);
   }
 
   get isExplicit(): boolean {

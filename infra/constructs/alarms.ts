@@ -1,19 +1,10 @@
 import { Duration, Validations } from 'aws-cdk-lib';
-import type { RestApi } from 'aws-cdk-lib/aws-apigateway';
 import { Alarm, ComparisonOperator, type IMetric, Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
-import type { Alias } from 'aws-cdk-lib/aws-lambda';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions';
 import { Construct } from 'constructs';
-import type { DeploymentConfig } from '../config.ts';
-
-export type ServingAlarmsProps = {
-  readonly config: DeploymentConfig;
-  readonly api: RestApi;
-  readonly alias: Alias;
-  readonly metricsNamespace: string;
-};
+import type { Watched } from './watched.ts';
 
 /** What is watched. The sentence is the alarm's description; docs/runbook.md has a section under each name. */
 type Watch = {
@@ -31,7 +22,7 @@ const SLOW = 0.8;
 export class ServingAlarms extends Construct {
   readonly topic: Topic;
 
-  constructor(scope: Construct, id: string, { config, api, alias, metricsNamespace }: ServingAlarmsProps) {
+  constructor(scope: Construct, id: string, { config, api, alias, metricsNamespace }: Watched) {
     super(scope, id);
     this.topic = new Topic(this, 'Topic', { displayName: 'serverless-onnx', enforceSSL: true });
     if (config.alarmEmail !== undefined) this.topic.addSubscription(new EmailSubscription(config.alarmEmail));

@@ -13,24 +13,18 @@ import {
 import type { Alias } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import type { DeploymentConfig } from '../config.ts';
-
-export type ServingDashboardProps = {
-  readonly config: DeploymentConfig;
-  readonly api: RestApi;
-  readonly alias: Alias;
-  readonly metricsNamespace: string;
-};
+import type { Watched } from './watched.ts';
 
 const PERIOD = Duration.minutes(5);
 const WIDTH = 8;
-/** USD, list prices of us-east-1 on 2026-11-01 beyond any free tier; docs/deployment.md says where they are from. */
+/** USD, list prices of us-east-1 beyond any free tier; docs/deployment.md says how old they are. */
 const USD_PER_API_REQUEST = 3.5e-6;
 const USD_PER_INVOCATION = 0.2e-6;
 const USD_PER_GB_SECOND = { x86_64: 1.66667e-5, arm64: 1.33334e-5 };
 
 /** One page for a deployment: traffic, latency by phase, cold starts, errors, versions, cost. */
 export class ServingDashboard extends Construct {
-  constructor(scope: Construct, id: string, { config, api, alias, metricsNamespace }: ServingDashboardProps) {
+  constructor(scope: Construct, id: string, { config, api, alias, metricsNamespace }: Watched) {
     super(scope, id);
     const average = { period: PERIOD, statistic: Stats.AVERAGE };
     const sum = { period: PERIOD, statistic: Stats.SUM };
