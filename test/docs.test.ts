@@ -52,6 +52,7 @@ test('docs/deployment.md lists every metric with its unit and its dimensions', (
   telemetry.initialized(1);
   telemetry.loaded({ model: 'm', version: '1' }, { download: 1, session: 1 });
   telemetry.loadFailed('m');
+  telemetry.staleServed('m');
   const timing = { queue: 0, input: 0, infer: 1, output: 0 };
   telemetry.inference({
     model: 'm',

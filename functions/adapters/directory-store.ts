@@ -1,8 +1,11 @@
+import { createReadStream } from 'node:fs';
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ModelStore, StoredModel } from '../inference/ports.ts';
+import type { Fetched, FileHashes, ModelStore, StoredModel } from '../inference/ports.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import { isModelName, isVersion } from '../protocol/names.ts';
+import { sha256Of } from './content.ts';
+import { checkHash, checkPath } from './file-check.ts';
 import { parseModelConfig } from './model-config-text.ts';
 
 const CONFIG_FILE = 'config.pbtxt';
@@ -14,14 +17,14 @@ const MODEL_FILE = 'model.onnx';
  * not allow are skipped.
  */
 export class DirectoryStore implements ModelStore {
-  readonly #root: string;
+  protected readonly root: string;
 
   constructor(root: string) {
-    this.#root = root;
+    this.root = root;
   }
 
   async models(): Promise<readonly string[]> {
-    const names = (await readdir(this.#root)).filter(isModelName).sort();
+    const names = (await readdir(this.root)).filter(isModelName).sort();
     const versions = await Promise.all(names.map((name) => this.#versionFolders(name)));
     return names.filter((_, i) => versions[i]?.length);
   }
@@ -32,33 +35,42 @@ export class DirectoryStore implements ModelStore {
     const config = await this.#config(model);
     const file = config.default_model_filename || MODEL_FILE;
     const files = await Promise.all(
-      folders.map((version) => stat(join(this.#root, model, version, file)).catch(nothingThere)),
+      folders.map((version) => stat(join(this.root, model, version, file)).catch(nothingThere)),
     );
-    const release = await readFile(join(this.#root, model, RELEASE_FILE), 'utf8').catch(nothingThere);
+    const release = await readFile(join(this.root, model, RELEASE_FILE), 'utf8').catch(nothingThere);
     return { config, release, versions: folders.filter((_, i) => files[i]?.isFile()) };
   }
 
-  async fetch(model: string, version: string, filename: string): Promise<string> {
-    return join(this.#root, model, version, filename);
+  async fetch(model: string, version: string, filename: string, sha256: FileHashes = {}): Promise<Fetched> {
+    const folder = join(this.root, model, version);
+    for (const [path, expected] of Object.entries(sha256)) {
+      checkPath(path);
+      const found = await sha256Of(createReadStream(join(folder, path))).catch(nothingThere);
+      checkHash(path, found, expected);
+    }
+    const names = (await readdir(folder, { recursive: true }).catch(nothingThere)) ?? [];
+    const found = await Promise.all(names.map((name) => stat(join(folder, name)).catch(nothingThere)));
+    const bytes = found.reduce((sum, file) => sum + (file?.isFile() ? file.size : 0), 0);
+    return { path: join(folder, filename), bytes, done: () => {} };
   }
 
   async read(model: string, path: string): Promise<Uint8Array<ArrayBuffer>> {
-    return new Uint8Array(await readFile(join(this.#root, model, path)));
+    return new Uint8Array(await readFile(join(this.root, model, path)));
   }
 
   async #versionFolders(model: string): Promise<string[]> {
-    const names = (await readdir(join(this.#root, model)).catch(nothingThere)) ?? [];
+    const names = (await readdir(join(this.root, model)).catch(nothingThere)) ?? [];
     return names.filter(isVersion).sort((a, b) => Number(a) - Number(b));
   }
 
   async #config(model: string): Promise<ModelConfig> {
-    const text = await readFile(join(this.#root, model, CONFIG_FILE), 'utf8').catch(nothingThere);
+    const text = await readFile(join(this.root, model, CONFIG_FILE), 'utf8').catch(nothingThere);
     return text === undefined ? {} : parseModelConfig(text);
   }
 }
 
 /** A folder or file that is missing, or is a file where a folder should be, is no error here: there is no model. */
-function nothingThere(error: NodeJS.ErrnoException): undefined {
+export function nothingThere(error: NodeJS.ErrnoException): undefined {
   if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
   throw error;
 }

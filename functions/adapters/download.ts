@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { ModelRejected } from '../inference/ports.ts';
 import { Unavailable } from '../protocol/errors.ts';
+import { checkHash, checkPath } from './file-check.ts';
 
 export type RemoteFile = {
   /** Relative to the folder. */
@@ -11,6 +11,8 @@ export type RemoteFile = {
   readonly etag: string;
   /** Bytes. */
   readonly size: number;
+  /** What its content has to have, in hexadecimal digits. */
+  readonly sha256?: string;
 };
 
 /** The bytes of a file from `start` up to, not including, `end`. @throws when the file is another one by now */
@@ -24,7 +26,7 @@ const RESUMES = 3;
 
 /**
  * Brings files into `folder`, which appears only once it is complete; one that is there is left as it is.
- * @throws ModelRejected for paths that lead elsewhere; Unavailable
+ * @throws ModelRejected for paths that lead elsewhere, and for other content than expected; Unavailable
  */
 export async function downloadFolder(folder: string, files: readonly RemoteFile[], get: GetRange): Promise<void> {
   for (const { path } of files) checkPath(path);
@@ -51,13 +53,30 @@ async function downloadFile(target: string, remote: RemoteFile, get: GetRange): 
   const file = await open(target, 'wx');
   try {
     await file.truncate(remote.size);
-    const starts = Array.from({ length: Math.ceil(remote.size / RANGE_BYTES) }, (_, i) => i * RANGE_BYTES);
+    const ranges = Array.from({ length: Math.ceil(remote.size / RANGE_BYTES) }, (_, i) => ({
+      start: i * RANGE_BYTES,
+      end: Math.min(remote.size, (i + 1) * RANGE_BYTES),
+      done: Promise.withResolvers<void>(),
+    }));
+    const waiting = [...ranges];
     const next = async (): Promise<void> => {
-      for (let start = starts.shift(); start !== undefined; start = starts.shift()) {
-        await downloadRange(file, remote, start, Math.min(remote.size, start + RANGE_BYTES), get);
+      for (let range = waiting.shift(); range !== undefined; range = waiting.shift()) {
+        await downloadRange(file, remote, range.start, range.end, get);
+        range.done.resolve();
       }
     };
-    await Promise.all(Array.from({ length: CONNECTIONS }, next));
+    // Behind the connections, in the order of the file: what was just written is still in memory.
+    const hashed = async (): Promise<void> => {
+      if (remote.sha256 === undefined) return;
+      const hash = createHash('sha256');
+      for (const { start, end, done } of ranges) {
+        await done.promise;
+        const { buffer } = await file.read(Buffer.allocUnsafe(end - start), 0, end - start, start);
+        hash.update(buffer);
+      }
+      checkHash(remote.path, hash.digest('hex'), remote.sha256);
+    };
+    await Promise.all([hashed(), ...Array.from({ length: CONNECTIONS }, next)]);
   } finally {
     await file.close();
   }
@@ -90,10 +109,4 @@ async function nextOf(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array | u
   } catch {
     return undefined;
   }
-}
-
-/** Names of objects are any text. */
-function checkPath(path: string): void {
-  const isPlain = path.split('/').every((part) => /^[^\\\0]+$/.test(part) && part !== '.' && part !== '..');
-  if (!isPlain) throw new ModelRejected('the version holds a file whose name is no plain path');
 }

@@ -42,6 +42,10 @@ export class EmbeddedMetrics implements Telemetry {
     this.#put({ model }, [['model'], []], { ModelLoadFailure: [1, 'Count'] });
   }
 
+  staleServed(model: string): void {
+    this.#put({ model }, [['model'], []], { StaleModelServed: [1, 'Count'] });
+  }
+
   /** @param ms from the start of the process to the end of INIT */
   initialized(ms: number): void {
     this.#put({}, [[]], { ColdStartInit: [ms, 'Milliseconds'] });

@@ -3,6 +3,7 @@ import { DeadlineExceeded } from '../protocol/errors.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { OrtSession } from './onnxruntime.ts';
+import { sessionMemory } from './session-memory.ts';
 
 /**
  * Every model in this process. For Lambda, where an environment answers one request at a time, so that nobody waits
@@ -18,6 +19,10 @@ export class InlineEngine implements Engine {
 
   load(_id: ModelId, path: string, config: ModelConfig): Promise<LoadedModel> {
     return InlineModel.load(path, config, this.#threads);
+  }
+
+  memoryOf(bytes: number): number {
+    return sessionMemory(bytes);
   }
 
   async close(): Promise<void> {}

@@ -9,6 +9,7 @@ import {
 import { DeadlineExceeded, InvalidRequest, ModelFailed, Overloaded } from '../protocol/errors.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
+import { sessionMemory } from './session-memory.ts';
 import type { FromWorker, Signature } from './worker-messages.ts';
 import { WorkerExited, WorkerProcess } from './worker-process.ts';
 
@@ -82,6 +83,11 @@ export class IsolatedEngine implements Engine {
       this.#enqueue(model, undefined, performance.now() + this.#settings.loadTimeoutMs, resolve, reject);
     });
     return model;
+  }
+
+  /** In the end every process may have loaded it. */
+  memoryOf(bytes: number): number {
+    return this.#settings.processes * sessionMemory(bytes);
   }
 
   async close(): Promise<void> {

@@ -4,6 +4,8 @@ import { zeros } from '../protocol/synthetic-tensor.ts';
 import { elementCount, type Tensor } from '../protocol/tensor.ts';
 import { InlineModel } from './inline-engine.ts';
 import type { IsolatedEngine, IsolatedModel } from './isolated-engine.ts';
+import { MAX_STATIC_BYTES } from './onnx-graph.ts';
+import { sessionMemory } from './session-memory.ts';
 
 /** A run must be this short to block the server's own thread: well under a millisecond. */
 const INLINE_MS = 0.5;
@@ -39,6 +41,11 @@ export class LanedEngine implements Engine {
     const model = new LanedModel(isolated);
     await model.tryOut();
     return model;
+  }
+
+  /** The server's own process keeps what a load needed for a while, as it is not started with ALLOCATION. */
+  memoryOf(bytes: number): number {
+    return this.#isolated.memoryOf(bytes) + (bytes > MAX_STATIC_BYTES ? 0 : 3 * sessionMemory(bytes));
   }
 
   close(): Promise<void> {

@@ -23,7 +23,7 @@ const STATIC_WITH_CONSTANT_OPERANDS = new Set(
 );
 
 /** A model that runs in well under a millisecond is far smaller; larger files are not read a second time. */
-const MAX_BYTES = 16 * 1024 * 1024;
+export const MAX_STATIC_BYTES = 16 * 1024 * 1024;
 
 type Node = { operator: string; domain: string; inputs: string[]; outputs: string[]; hasSubgraph: boolean };
 
@@ -32,7 +32,7 @@ type Node = { operator: string; domain: string; inputs: string[]; outputs: strin
  * shapes of its inputs. False when in doubt.
  */
 export async function isStaticGraph(path: string): Promise<boolean> {
-  if ((await stat(path)).size > MAX_BYTES) return false;
+  if ((await stat(path)).size > MAX_STATIC_BYTES) return false;
   const { nodes, constants, hasFunctions } = readModel(await readFile(path));
   for (const { operator, outputs } of nodes) {
     if (operator === 'Constant') for (const output of outputs) constants.add(output);

@@ -49,6 +49,13 @@ export class PrometheusTelemetry implements Telemetry {
     registers: [this.#registry],
   });
 
+  readonly #stale = new Counter({
+    name: 'serverless_onnx_stale_served_total',
+    help: 'Number of times that what was good before was served, as the model repository or a version was not',
+    labelNames: ['model'],
+    registers: [this.#registry],
+  });
+
   /** @param pending tells, when asked, how many requests wait at each loaded model */
   constructor(pending: () => readonly PendingRequests[]) {
     const registers = [this.#registry];
@@ -103,6 +110,10 @@ export class PrometheusTelemetry implements Telemetry {
 
   loadFailed(model: string): void {
     this.#loadFailures.inc({ model });
+  }
+
+  staleServed(model: string): void {
+    this.#stale.inc({ model });
   }
 
   async exposition(): Promise<{ contentType: string; text: string }> {

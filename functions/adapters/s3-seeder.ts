@@ -1,12 +1,6 @@
-import { createHash } from 'node:crypto';
-import {
-  CopyObjectCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  type S3Client,
-  S3ServiceException,
-} from '@aws-sdk/client-s3';
+import { CopyObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { s3Client } from './s3-client.ts';
+import { objectSha256, statusOf } from './s3-object.ts';
 
 export type SeedFile = {
   /** The object to make. */
@@ -70,29 +64,11 @@ async function exists(client: S3Client, Bucket: string, Key: string): Promise<bo
   }
 }
 
-function statusOf(error: unknown): number | undefined {
-  return error instanceof S3ServiceException ? error.$metadata.httpStatusCode : undefined;
-}
-
 async function checkSame(client: S3Client, Bucket: string, { key, sha256 }: SeedFile): Promise<void> {
-  const found = await sha256Of(client, Bucket, key);
+  const found = await objectSha256(client, { Bucket, Key: key });
   if (found === sha256) return;
   throw new SeedConflict(
     `${key} exists with sha256 ${found}, and this deployment brings sha256 ${sha256}; expected the same bytes under ` +
       'a version that exists: give the model a new version number',
   );
-}
-
-async function sha256Of(client: S3Client, Bucket: string, Key: string): Promise<string> {
-  const { ChecksumSHA256, ChecksumType } = await client.send(
-    new HeadObjectCommand({ Bucket, Key, ChecksumMode: 'ENABLED' }),
-  );
-  // The checksum of an object that came in parts is one of the parts' checksums.
-  if (ChecksumSHA256 !== undefined && ChecksumType === 'FULL_OBJECT') {
-    return Buffer.from(ChecksumSHA256, 'base64').toString('hex');
-  }
-  const { Body } = await client.send(new GetObjectCommand({ Bucket, Key }));
-  const hash = createHash('sha256');
-  for await (const chunk of Body as AsyncIterable<Uint8Array>) hash.update(chunk);
-  return hash.digest('hex');
 }

@@ -1,12 +1,21 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { GetObjectCommand, ListObjectsV2Command, type S3Client, S3ServiceException } from '@aws-sdk/client-s3';
-import type { ModelStore, StoredModel } from '../inference/ports.ts';
+import {
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  type S3Client,
+  S3ServiceException,
+} from '@aws-sdk/client-s3';
+import type { Fetched, FileHashes, ModelStore, StoredModel } from '../inference/ports.ts';
 import { Unavailable } from '../protocol/errors.ts';
 import { isModelName, isVersion } from '../protocol/names.ts';
+import type { DiskCache } from './disk-cache.ts';
 import { downloadFolder, type RemoteFile } from './download.ts';
+import { checkHash } from './file-check.ts';
 import { parseModelConfig } from './model-config-text.ts';
 import { s3Client } from './s3-client.ts';
+import { type ObjectKey, statusOf } from './s3-object.ts';
 
 const CONFIG_FILE = 'config.pbtxt';
 const RELEASE_FILE = 'release.json';
@@ -32,19 +41,19 @@ export function parseS3Location(url: string): S3Location | undefined {
  * Every method throws Unavailable when S3 does not answer as it should.
  */
 export class S3Store implements ModelStore {
-  readonly #client: S3Client;
+  protected readonly client: S3Client;
   readonly #location: S3Location;
-  readonly #cache: string;
+  readonly #cache: DiskCache;
   /** By model, as it was last listed: the paths below the model's folder. */
   readonly #listed = new Map<string, readonly RemoteFile[]>();
   /** The texts of small files by path, with the ETag that they were listed under. */
   readonly #texts = new Map<string, { readonly etag: string; readonly text: string }>();
 
-  /** @param cache the folder that downloaded versions are kept in */
-  constructor(location: S3Location, cache: string) {
+  /** @param cache where downloaded versions are kept */
+  constructor(location: S3Location, cache: DiskCache) {
     this.#location = location;
     this.#cache = cache;
-    this.#client = s3Client({
+    this.client = s3Client({
       followRegionRedirects: true,
       region: process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION ?? 'us-east-1',
       requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, socketTimeout: SOCKET_TIMEOUT_MS },
@@ -59,8 +68,9 @@ export class S3Store implements ModelStore {
       .sort();
   }
 
-  async find(model: string): Promise<StoredModel> {
-    const objects = await this.#objectsOf(model);
+  async find(model: string, known?: StoredModel): Promise<StoredModel> {
+    if (known !== undefined && (await this.#isReleasedAs(model, known.release))) return known;
+    const objects = await this.objectsOf(model);
     const folders = new Set(objects.flatMap(({ path }) => /^([^/]+)\//.exec(path)?.[1] ?? []).filter(isVersion));
     if (folders.size === 0) return { config: {}, versions: [] };
     const text = await this.#text(model, CONFIG_FILE, objects);
@@ -71,33 +81,56 @@ export class S3Store implements ModelStore {
     return { config, release, versions: versions.sort((a, b) => Number(a) - Number(b)) };
   }
 
-  async fetch(model: string, version: string, filename: string): Promise<string> {
-    const listed = this.#listed.get(model) ?? (await this.#objectsOf(model));
+  async fetch(model: string, version: string, filename: string, sha256: FileHashes = {}): Promise<Fetched> {
+    const listed = this.#listed.get(model) ?? (await this.objectsOf(model));
     const files = listed
       .filter(({ path }) => path.startsWith(`${version}/`))
-      .map((object) => ({ ...object, path: object.path.slice(version.length + 1) }));
+      .map(({ path, ...object }) => ({ ...object, path: path.slice(version.length + 1) }))
+      .map((file) => (sha256[file.path] === undefined ? file : { ...file, sha256: sha256[file.path] as string }));
+    for (const [path, expected] of Object.entries(sha256)) {
+      if (!files.some((file) => file.path === path)) checkHash(path, undefined, expected);
+    }
     const content = createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 32);
-    const folder = join(this.#cache, model, version, content);
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
     try {
-      await downloadFolder(folder, files, async ({ path, etag }, start, end) => {
-        const range = { IfMatch: etag, Range: `bytes=${start}-${end - 1}` };
-        return (await this.#get(`${model}/${version}/${path}`, range)) as AsyncIterable<Uint8Array>;
-      });
+      const { folder, done } = await this.#cache.use(`${model}/${version}/${content}`, bytes, (target) =>
+        downloadFolder(target, files, async ({ path, etag }, start, end) => {
+          const range = { IfMatch: etag, Range: `bytes=${start}-${end - 1}` };
+          return (await this.get(`${model}/${version}/${path}`, range)) as AsyncIterable<Uint8Array>;
+        }),
+      );
+      return { path: join(folder, filename), bytes, done };
     } catch (error) {
       // Perhaps it is no longer what was listed.
       this.#listed.delete(model);
       throw error;
     }
-    return join(folder, filename);
   }
 
   async read(model: string, path: string): Promise<Uint8Array<ArrayBuffer>> {
-    const body = await this.#get(`${model}/${path}`);
+    const body = await this.get(`${model}/${path}`);
     return new Uint8Array(await answered(body.transformToByteArray()));
   }
 
-  #key(path: string): { Bucket: string; Key: string } {
+  protected key(path: string): ObjectKey {
     return { Bucket: this.#location.bucket, Key: this.#location.prefix + path };
+  }
+
+  /** With a release.json nothing else decides what is live: while it is the same, one request says so. */
+  async #isReleasedAs(model: string, release: string | undefined): Promise<boolean> {
+    const read = this.#texts.get(`${model}/${RELEASE_FILE}`);
+    if (release === undefined || read === undefined || read.text !== release) return false;
+    const { status } = await answered(
+      this.client.send(new HeadObjectCommand({ ...this.key(`${model}/${RELEASE_FILE}`), IfNoneMatch: read.etag })).then(
+        () => ({ status: 200 }),
+        (error: unknown) => {
+          const status = statusOf(error);
+          if (status === 304 || status === 404) return { status };
+          throw error;
+        },
+      ),
+    );
+    return status === 304;
   }
 
   /** A small file of a model, read again only after it has changed. */
@@ -111,7 +144,7 @@ export class S3Store implements ModelStore {
     return text;
   }
 
-  async #objectsOf(model: string): Promise<readonly RemoteFile[]> {
+  protected async objectsOf(model: string): Promise<readonly RemoteFile[]> {
     const prefix = `${this.#location.prefix}${model}/`;
     const { objects } = await this.#list(prefix);
     const relative = objects.map((object) => ({ ...object, path: object.path.slice(prefix.length) }));
@@ -128,7 +161,7 @@ export class S3Store implements ModelStore {
     let token: string | undefined;
     do {
       const page = await answered(
-        this.#client.send(
+        this.client.send(
           new ListObjectsV2Command({
             Bucket: this.#location.bucket,
             Prefix: prefix,
@@ -145,15 +178,15 @@ export class S3Store implements ModelStore {
     return { objects, prefixes };
   }
 
-  async #get(path: string, more: { IfMatch?: string; Range?: string } = {}) {
-    const { Body } = await answered(this.#client.send(new GetObjectCommand({ ...this.#key(path), ...more })));
+  protected async get(path: string, more: { IfMatch?: string; Range?: string } = {}) {
+    const { Body } = await answered(this.client.send(new GetObjectCommand({ ...this.key(path), ...more })));
     if (Body === undefined) throw new Unavailable('the model repository sent an answer without a body', 1);
     return Body;
   }
 }
 
 /** @throws Unavailable in place of what S3 threw, whose messages hold names of buckets and keys */
-async function answered<T>(answer: Promise<T>): Promise<T> {
+export async function answered<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Tensor } from '../protocol/tensor.ts';
 import { type Frame, FrameReader, writeFrame } from './frames.ts';
+import { ALLOCATION } from './session-memory.ts';
 import type { FromWorker, ToWorker } from './worker-messages.ts';
 
 const SCRIPT = fileURLToPath(new URL('./worker.ts', import.meta.url));
@@ -27,7 +28,8 @@ export class WorkerProcess {
   readonly exited: Promise<void>;
 
   constructor() {
-    const env = Object.fromEntries(PASSED_ON.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : [])));
+    const passedOn = PASSED_ON.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []));
+    const env = { ...Object.fromEntries(passedOn), ...ALLOCATION };
     this.#child = spawn(process.execPath, [SCRIPT], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'], env });
     this.#channel = this.#child.stdio[3] as Socket;
     const frames = new FrameReader<FromWorker>((frame) => this.#waiting.shift()?.resolve(frame));

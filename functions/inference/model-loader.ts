@@ -2,6 +2,7 @@ import type { ModelConfig } from '../protocol/model-config.ts';
 import { BatchingModel } from './batcher.ts';
 import {
   type Engine,
+  type FileHashes,
   type LoadedModel,
   type LoadTiming,
   type Log,
@@ -21,6 +22,8 @@ export type ServedModel = ModelId & {
   /** Of each output that has a label file: its labels, in the order of the classes. */
   readonly labels: ReadonlyMap<string, readonly string[]>;
   readonly timing: LoadTiming;
+  /** Requests under way are still answered. */
+  unload(): Promise<void>;
 };
 
 export type LoaderSettings = {
@@ -44,9 +47,17 @@ export class ModelLoader {
 
   /**
    * @param config what the model's config.pbtxt says
+   * @param sha256 of the version's files, as it was published
+   * @param makeRoom is called with the bytes of memory that the model will take, before it takes them
    * @throws ModelRejected
    */
-  async load(store: ModelStore, id: ModelId, config: ModelConfig): Promise<ServedModel> {
+  async load(
+    store: ModelStore,
+    id: ModelId,
+    config: ModelConfig,
+    sha256?: FileHashes,
+    makeRoom: (bytes: number) => Promise<void> = async () => {},
+  ): Promise<ServedModel> {
     const { model, version } = id;
     const started = performance.now();
     checkSupported(model, config);
@@ -54,10 +65,33 @@ export class ModelLoader {
     if (unused.length > 0) {
       this.#log.warn({ model, version, unused }, 'config.pbtxt has settings that this server does not use');
     }
-    const path = await store.fetch(model, version, config.default_model_filename || 'model.onnx');
+    const files = await store.fetch(model, version, config.default_model_filename || 'model.onnx', sha256);
     const fetched = performance.now();
-    const loaded = await this.#engine.load(id, path, config);
-    const timing = { download: fetched - started, session: performance.now() - fetched };
+    try {
+      await makeRoom(this.#engine.memoryOf(files.bytes));
+      const created = performance.now();
+      const loaded = await this.#engine.load(id, files.path, config);
+      const timing = { download: fetched - started, session: performance.now() - created };
+      const { labels, ...batched } = await this.#prepared(store, model, config, loaded);
+      this.#log.info({ model, version, ms: Math.round(performance.now() - started) }, 'loaded model');
+      const unload = async (): Promise<void> => {
+        await batched.loaded.unload();
+        files.done();
+      };
+      return { model, version, labels, timing, ...batched, unload };
+    } catch (error) {
+      files.done();
+      throw error;
+    }
+  }
+
+  /** The model as it will serve: checked against its configuration, and warm. */
+  async #prepared(
+    store: ModelStore,
+    model: string,
+    config: ModelConfig,
+    loaded: LoadedModel,
+  ): Promise<Pick<ServedModel, 'loaded' | 'serving' | 'labels'>> {
     try {
       const serving = resolveConfig(model, config, loaded, this.#settings.defaultMaxBatchSize);
       const labels = await readLabels(store, model, serving);
@@ -66,9 +100,7 @@ export class ModelLoader {
           throw new ModelRejected(`the folder 'warmup' has no file '${file}' that can be read`);
         }),
       );
-      const batched = await this.#batched(model, config, serving, loaded);
-      this.#log.info({ model, version, ms: Math.round(performance.now() - started) }, 'loaded model');
-      return { model, version, labels, timing, ...batched };
+      return { labels, ...(await this.#batched(model, config, serving, loaded)) };
     } catch (error) {
       await loaded.unload();
       throw error;

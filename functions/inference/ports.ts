@@ -11,9 +11,14 @@ export interface ModelStore {
    * What is there of a model.
    * @throws ModelRejected when its config.pbtxt can't be read
    */
-  find(model: string): Promise<StoredModel>;
-  /** Brings one version to this machine and returns the path of its model file. */
-  fetch(model: string, version: string, filename: string): Promise<string>;
+  /** @param known what was found before, which may be returned where nothing has changed */
+  find(model: string, known?: StoredModel): Promise<StoredModel>;
+  /**
+   * Brings one version to this machine.
+   * @param sha256 of the files that the version had when it was published, where that is known
+   * @throws ModelRejected when one of them is another one now
+   */
+  fetch(model: string, version: string, filename: string, sha256?: FileHashes): Promise<Fetched>;
   /** The content of a file beside config.pbtxt, like `labels.txt` or `warmup/sample`. */
   read(model: string, path: string): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -25,6 +30,50 @@ export type StoredModel = {
   readonly versions: readonly string[];
   /** The text of its release.json, where there is one. */
   readonly release?: string | undefined;
+};
+
+/** The sha256 of files in 64 hexadecimal digits, by path. */
+export type FileHashes = { readonly [path: string]: string };
+
+/** Bytes that can be read more than once, from wherever they are. */
+export interface Content {
+  readonly size: number;
+  /** In hexadecimal digits; reads the content. */
+  sha256(): Promise<string>;
+  open(): AsyncIterable<Uint8Array>;
+}
+
+/** A model store that can be written to. Files only come; what is there changes only where `replace` says so. */
+export interface ModelRepository extends ModelStore {
+  /** Every file of a model, by its path below the model's folder. */
+  files(model: string): Promise<ReadonlyMap<string, Content>>;
+  /**
+   * Makes a file, whole or not at all. One that is there with the same bytes is as good as made.
+   * @throws WriteConflict where there is one with other bytes
+   */
+  create(model: string, path: string, content: Content): Promise<void>;
+  /** A small file, and a tag of this state of it; undefined where there is none. */
+  tagged(model: string, path: string): Promise<TaggedText | undefined>;
+  /**
+   * Replaces a small file that is still what `tag` stands for, or makes one where `tag` is undefined.
+   * @throws WriteConflict where it is another one by now
+   */
+  replace(model: string, path: string, text: string, tag: string | undefined): Promise<void>;
+}
+
+export type TaggedText = { readonly text: string; readonly tag: string };
+
+/** Somebody else wrote what was to be written. Nothing was changed. */
+export class WriteConflict extends Error {}
+
+/** A version on this machine. */
+export type Fetched = {
+  /** Of the model file. */
+  readonly path: string;
+  /** Of all its files. */
+  readonly bytes: number;
+  /** To be called when nothing reads the files any more: they may go when there is no room for others. */
+  done(): void;
 };
 
 /** What a load request brings along in place of what the repository holds. */
@@ -44,6 +93,8 @@ export interface Engine {
    * @throws ModelRejected with a reason that may be shown to clients
    */
   load(id: ModelId, path: string, config: ModelConfig): Promise<LoadedModel>;
+  /** Bytes of memory that a model with files of so many bytes takes at most, once it is loaded: an estimate. */
+  memoryOf(bytes: number): number;
   close(): Promise<void>;
 }
 
@@ -106,6 +157,8 @@ export interface Telemetry {
   inference(record: InferenceRecord): void;
   loaded(id: ModelId, timing: LoadTiming): void;
   loadFailed(model: string): void;
+  /** What was good before is served, as what should be served can't be read or loaded. */
+  staleServed(model: string): void;
 }
 
 /** Structured log lines. */

@@ -1,11 +1,18 @@
 import { isVersion } from '../protocol/names.ts';
-import { ModelRejected } from './ports.ts';
+import { type FileHashes, ModelRejected } from './ports.ts';
 
-/** Which versions of a model serve: what `<model>/release.json` says, beside a history that serving does not need. */
+/** The file of a model's folder that says which version is live. */
+export const RELEASE_FILE = 'release.json';
+
+/** Which versions of a model serve, and how it came to that: `<model>/release.json`. */
 export type Release = {
   readonly live: string;
   /** A version that is tried on a part of the requests. */
   readonly canary?: Canary;
+  /** What is live stays so until somebody takes the pin out. */
+  readonly pinned?: true;
+  /** From oldest to newest. */
+  readonly history?: readonly ReleaseEvent[];
 };
 
 export type Canary = {
@@ -14,20 +21,59 @@ export type Canary = {
   readonly weight: number;
 };
 
+export type ReleaseEvent = {
+  readonly id: string;
+  /** `adopt`: a version that was there before the file. */
+  readonly action: 'adopt' | 'publish' | 'promote' | 'canary' | 'rollback' | 'pin' | 'unpin';
+  readonly version: string;
+  /** What was live before, where that changed. */
+  readonly from?: string;
+  /** ISO 8601, in UTC. */
+  readonly at: string;
+  readonly by: string;
+  readonly reason?: string;
+  /** Of each file of a version that was published or adopted, by its path in the version's folder. */
+  readonly sha256?: FileHashes;
+  /** What was measured of a version that was published. */
+  readonly metrics?: object;
+  /** What a version that was published was made from. */
+  readonly lineage?: object;
+};
+
+type Found = { readonly [key: string]: unknown };
+
 /** @throws ModelRejected */
 export function parseRelease(text: string): Release {
-  const found = parsed(text);
-  const live = found.live;
+  const { live, canary, pinned, history = [] } = parsed(text);
   if (!isVersionText(live)) reject('live', live, 'a version, like "3"');
-  if (found.canary === undefined) return { live };
-  const { version, weight } = isObject(found.canary) ? found.canary : {};
+  if (pinned !== undefined && pinned !== true) reject('pinned', pinned, 'true, or nothing');
+  if (!Array.isArray(history)) reject('history', history, 'a list of events');
+  return {
+    live,
+    ...(canary === undefined ? {} : { canary: readCanary(canary, live) }),
+    ...(pinned === true ? { pinned } : {}),
+    history: history.map(readEvent),
+  };
+}
+
+function readCanary(canary: unknown, live: string): Canary {
+  const { version, weight } = isObject(canary) ? canary : {};
   if (!isVersionText(version) || version === live) {
     return reject('canary.version', version, `a version other than the live one, "${live}"`);
   }
   if (typeof weight !== 'number' || !(weight > 0 && weight < 1)) {
     return reject('canary.weight', weight, 'a number above 0 and below 1');
   }
-  return { live, canary: { version, weight } };
+  return { version, weight };
+}
+
+/** What serving relies on is checked; the rest is for people to read. */
+function readEvent(event: unknown, index: number): ReleaseEvent {
+  const { version, sha256 = {} }: Found = isObject(event) ? event : {};
+  if (!isVersionText(version)) reject(`history[${index}].version`, version, 'a version, like "3"');
+  const isHashes = isObject(sha256) && Object.values(sha256).every((hash) => /^[0-9a-f]{64}$/.test(String(hash)));
+  if (!isHashes) reject(`history[${index}].sha256`, sha256, 'the sha256 of each file, in 64 hexadecimal digits');
+  return event as ReleaseEvent;
 }
 
 /**
@@ -40,6 +86,11 @@ export function versionsFor({ live, canary }: Release, caller: string | undefine
   return share < canary.weight ? [canary.version, live] : [live];
 }
 
+/** The files that a version had when it was published; undefined for a version that nobody has published. */
+export function publishedFiles({ history = [] }: Release, version: string): FileHashes | undefined {
+  return history.findLast((event) => event.version === version && event.sha256 !== undefined)?.sha256;
+}
+
 /** A number from 0 to below 1 that a text always has, spread evenly over texts (FNV-1a, finished as in MurmurHash3). */
 function shareOf(text: string): number {
   let hash = 0x811c9dc5;
@@ -49,7 +100,7 @@ function shareOf(text: string): number {
   return ((hash ^ (hash >>> 16)) >>> 0) / 2 ** 32;
 }
 
-function parsed(text: string): { readonly [key: string]: unknown } {
+function parsed(text: string): Found {
   try {
     const value: unknown = JSON.parse(text);
     if (isObject(value)) return value;
@@ -59,7 +110,7 @@ function parsed(text: string): { readonly [key: string]: unknown } {
   throw new ModelRejected('release.json is no JSON object; expected one like {"live": "3"}');
 }
 
-function isObject(value: unknown): value is { readonly [key: string]: unknown } {
+function isObject(value: unknown): value is Found {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

@@ -12,9 +12,10 @@ import { checkModelName } from '../protocol/names.ts';
 import { decodeRawRequest } from '../protocol/raw-request.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { classesWanted, classify } from './classification.ts';
+import type { ModelState } from './loaded-versions.ts';
 import type { ServedModel } from './model-loader.ts';
 import type { Computed, InferenceRecord, OverrideReader, Telemetry } from './ports.ts';
-import type { ModelRegistry, ModelState } from './registry.ts';
+import type { ModelRegistry } from './registry.ts';
 import { batchRows, checkInputs, outputNames, toClientShapes, toModelShapes } from './signature.ts';
 import { type ModelStatistics, Statistics } from './statistics.ts';
 
@@ -55,12 +56,11 @@ export class InferenceService {
 
   /**
    * Loads models before the first request asks for them; one that fails does not stop the others.
-   * @param models by default every model of the repository, or in explicit mode none
+   * @param models by default those of the repository while there is room, or in explicit mode none
    * @param patience when it ends, the service counts as started; what still loads then goes on
    */
   async start(models?: readonly string[], patience?: Promise<void>): Promise<void> {
-    const names = models ?? (this.#registry.isExplicit ? [] : await this.#registry.models());
-    const loading = Promise.allSettled(names.map((name) => this.#registry.get(name)));
+    const loading = models === undefined ? this.#registry.fill() : this.#registry.preload(models);
     await Promise.race(patience === undefined ? [loading] : [loading, patience]);
     this.#started = true;
   }
@@ -163,7 +163,7 @@ export class InferenceService {
    */
   async infer(request: InferRequest, model: string, version?: string, caller?: string): Promise<InferResponse> {
     const started = performance.now();
-    const served = await this.#registry.get(model, version, caller ?? request.id);
+    const { served, end } = await this.#registry.use(model, version, caller ?? request.id);
     const { serving, loaded } = served;
     const rows = batchRows(serving, request.inputs);
     const record = (outcome: string, computed?: Computed): void => {
@@ -195,6 +195,8 @@ export class InferenceService {
     } catch (error) {
       record(error instanceof ProtocolError ? error.reason : 'OTHER');
       throw error;
+    } finally {
+      end();
     }
   }
 

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ModelState } from '../inference/loaded-versions.ts';
 import type { ServedModel } from '../inference/model-loader.ts';
-import type { ModelState } from '../inference/registry.ts';
+
 import { DATATYPES } from '../protocol/datatypes.ts';
 import { elementCount } from '../protocol/tensor.ts';
 import type { LocalSettings } from './local-env.ts';
@@ -14,6 +15,13 @@ Serves the ONNX models of a folder or S3 bucket through the Open Inference Proto
                           or s3://bucket/prefix                            (model-artifacts)
   MODEL_CONTROL           all: every model is served; explicit: only those
                           that were asked for by the load call             (all)
+  PRELOAD_MODELS          models, separated by commas, that are loaded at
+                          the start and stay loaded                        (none)
+  REPOSITORY_POLL_SECS    seconds between two looks for new versions of
+                          the models in use; of a bucket 30                (2)
+  MODEL_MEMORY_BYTES      memory for loaded models; then the one unused
+                          for longest is unloaded; half of the machine's   (none)
+  MODEL_CACHE_BYTES       disk for models from S3; half of what is free    (none)
   HOST                    address to listen on                             (127.0.0.1)
   PORT                    port to listen on, 0 for any free one            (8080)
   SERVER_NAME             name in GET /v2                                  (serverless-onnx)

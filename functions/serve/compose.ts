@@ -1,5 +1,7 @@
 import packageJson from '../../package.json' with { type: 'json' };
 import { TemporaryOverrides } from '../adapters/load-override.ts';
+import { Catalogue } from '../inference/catalogue.ts';
+import { LoadedVersions } from '../inference/loaded-versions.ts';
 import { ModelLoader } from '../inference/model-loader.ts';
 import type { Engine, Log, ModelStore, Telemetry } from '../inference/ports.ts';
 import { ModelRegistry } from '../inference/registry.ts';
@@ -15,12 +17,18 @@ export type ServiceParts = {
 /** What the composition roots decide; the settings of the parts explain each. */
 export type ServiceChoices = {
   readonly serverName: string;
-  readonly refreshMs: number;
+  readonly staleMs: number;
   readonly explicit: boolean;
+  /** Models that are never unloaded to make room for others. */
+  readonly preloadModels: readonly string[];
+  readonly modelMemory: number;
   readonly requestTimeoutMs: number;
   readonly defaultMaxBatchSize: number;
   readonly maxBatcherQueue: number;
 };
+
+/** How long a request waits for a look at a model that is known, in milliseconds. */
+const PATIENCE_MS = 500;
 
 /** The inside, wired but not started: the same for the local server and for the Lambda function. */
 export function composeService(
@@ -28,7 +36,11 @@ export function composeService(
   choices: ServiceChoices,
 ): { registry: ModelRegistry; service: InferenceService } {
   const loader = new ModelLoader(engine, log, choices);
-  const registry = new ModelRegistry(store, loader, telemetry, log, choices);
+  const { explicit, preloadModels, modelMemory, staleMs } = choices;
+  const catalogue = new Catalogue(store, telemetry, log, { staleMs, patienceMs: PATIENCE_MS });
+  const keepLoaded = (model: string): boolean => explicit || preloadModels.includes(model);
+  const loaded = new LoadedVersions(loader, telemetry, log, { modelMemory, keepLoaded });
+  const registry = new ModelRegistry(catalogue, loaded, telemetry, explicit);
   const service = new InferenceService(registry, telemetry, new TemporaryOverrides(), {
     name: choices.serverName,
     version: packageJson.version,

@@ -1,4 +1,4 @@
-import { isModelName } from '../protocol/names.ts';
+import { ALLOCATION } from '../adapters/session-memory.ts';
 import { type Environment, variablesOf, WrongSetting } from './variables.ts';
 
 /** The settings of the Lambda function: infra/ writes them (`lambdaVariables`), the function reads them. */
@@ -21,20 +21,16 @@ export type LambdaSettings = {
 
 /** @throws WrongSetting */
 export function readLambdaSettings(env: Environment): LambdaSettings {
-  const { text, integer } = variablesOf(env);
+  const { text, integer, models } = variablesOf(env);
   const modelRepository = text('MODEL_REPOSITORY', '');
   if (!/^(s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](\/.*)?|\/.+)$/.test(modelRepository)) {
     throw new WrongSetting(
       `MODEL_REPOSITORY is '${modelRepository}'; expected s3://bucket/prefix, or the absolute path of a folder`,
     );
   }
-  const preloadModels = text('PRELOAD_MODELS', '').split(',').filter(Boolean);
-  for (const name of preloadModels) {
-    if (!isModelName(name)) throw new WrongSetting(`PRELOAD_MODELS holds '${name}'; expected names of models`);
-  }
   return {
     modelRepository,
-    preloadModels,
+    preloadModels: models('PRELOAD_MODELS'),
     serverName: text('SERVER_NAME', 'serverless-onnx'),
     defaultMaxBatchSize: integer('DEFAULT_MAX_BATCH_SIZE', 4, 1, 100_000),
     maxBodyBytes: integer('MAX_BODY_BYTES', 64 * 1024 ** 2, 1, 1024 ** 3),
@@ -43,7 +39,7 @@ export function readLambdaSettings(env: Environment): LambdaSettings {
   };
 }
 
-/** The variables that `readLambdaSettings` reads. */
+/** The variables that `readLambdaSettings` reads, and those that the process needs before any of our code runs. */
 export function lambdaVariables(settings: LambdaSettings): { [name: string]: string } {
   return {
     MODEL_REPOSITORY: settings.modelRepository,
@@ -53,5 +49,6 @@ export function lambdaVariables(settings: LambdaSettings): { [name: string]: str
     MAX_BODY_BYTES: `${settings.maxBodyBytes}`,
     CORS_ORIGINS: settings.corsOrigins.join(','),
     METRICS_NAMESPACE: settings.metricsNamespace,
+    ...ALLOCATION,
   };
 }

@@ -19,13 +19,18 @@ export type LambdaHandler = (event: ProxyEvent, invocation: Invocation) => Promi
 /** What the Lambda service itself decides about the function, in MB. One vCPU for each 1,769 MB. */
 export type LambdaMachine = {
   readonly memoryMb: number;
-  /** The folder for models from S3. */
+  /** The folder for models from S3: all of the ephemeral storage is theirs. */
   readonly cache: string;
 };
 
 const MB_PER_VCPU = 1_769;
 /** The list of a model's versions is read again before a version is chosen, when it is older than this. */
 const REFRESH_MS = 30_000;
+/** What Node, ONNX Runtime and the largest request and answer take of the function's memory. */
+const PROCESS_MB = 256;
+const MIN_MODEL_MEMORY_MB = 64;
+/** What is not for models: their folders and what is unfinished. */
+const CACHE_SHARE = 0.95;
 /** Lambda gives INIT 10 s at full CPU; what is not done by then goes on when the first request is there. */
 const INIT_BUDGET_MS = 9_000;
 
@@ -39,7 +44,7 @@ export async function startLambdaService(
   const telemetry = new EmbeddedMetrics(settings.metricsNamespace, writeMetrics);
   const { service } = composeService(
     {
-      store: modelStore(settings.modelRepository, cache),
+      store: modelStore(settings.modelRepository, { folder: cache, share: CACHE_SHARE }),
       engine: new InlineEngine(Math.max(1, Math.round(memoryMb / MB_PER_VCPU))),
       telemetry,
       log,
@@ -47,7 +52,8 @@ export async function startLambdaService(
     {
       ...settings,
       explicit: false,
-      refreshMs: REFRESH_MS,
+      staleMs: REFRESH_MS,
+      modelMemory: Math.max(MIN_MODEL_MEMORY_MB, memoryMb - PROCESS_MB) * 1024 ** 2,
       // Nothing can stop a run in this process but the function's own timeout.
       requestTimeoutMs: Number.POSITIVE_INFINITY,
       // Requests come one at a time.

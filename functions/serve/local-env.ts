@@ -4,6 +4,14 @@ import { type Environment, variablesOf, WrongSetting } from './variables.ts';
 export type LocalSettings = {
   readonly modelRepository: string;
   readonly modelControl: 'all' | 'explicit';
+  /** Models that are loaded at the start and stay loaded; undefined: at the start as many as there is room for. */
+  readonly preloadModels: readonly string[] | undefined;
+  /** Seconds between two looks at the versions of the models that are in use. */
+  readonly repositoryPollSecs: number;
+  /** Bytes that all loaded models together may take; undefined: half of this machine's memory. */
+  readonly modelMemoryBytes: number | undefined;
+  /** Bytes that models from S3 may take on disk; undefined: half of what is free. */
+  readonly modelCacheBytes: number | undefined;
   readonly host: string;
   readonly port: number;
   readonly serverName: string;
@@ -23,11 +31,13 @@ export function isLoopback(host: string): boolean {
 
 /** @throws WrongSetting */
 export function readLocalSettings(env: Environment): LocalSettings {
-  const { text, integer } = variablesOf(env);
+  const { text, integer, models } = variablesOf(env);
   const host = text('HOST', '127.0.0.1');
   if (!/^[A-Za-z0-9.:_-]+$/.test(host)) {
     throw new WrongSetting(`HOST is '${host}'; expected a host name or an IP address, like 127.0.0.1`);
   }
+  const modelRepository = text('MODEL_REPOSITORY', 'model-artifacts');
+  const preloadModels = models('PRELOAD_MODELS');
   const modelControl = text('MODEL_CONTROL', 'all');
   if (modelControl !== 'all' && modelControl !== 'explicit') {
     throw new WrongSetting(`MODEL_CONTROL is '${modelControl}'; expected all or explicit`);
@@ -45,8 +55,13 @@ export function readLocalSettings(env: Environment): LocalSettings {
     );
   }
   return {
-    modelRepository: text('MODEL_REPOSITORY', 'model-artifacts'),
+    modelRepository,
     modelControl,
+    preloadModels: preloadModels.length > 0 ? preloadModels : undefined,
+    // A look into a folder costs nothing.
+    repositoryPollSecs: integer('REPOSITORY_POLL_SECS', modelRepository.startsWith('s3://') ? 30 : 2, 1, 86_400),
+    modelMemoryBytes: integer('MODEL_MEMORY_BYTES', 0, 1024 ** 2, 1024 ** 4) || undefined,
+    modelCacheBytes: integer('MODEL_CACHE_BYTES', 0, 1024 ** 2, 1024 ** 5) || undefined,
     host,
     port: integer('PORT', 8080, 0, 65_535),
     serverName: text('SERVER_NAME', 'serverless-onnx'),

@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os';
+import { availableParallelism, totalmem } from 'node:os';
 import { IsolatedEngine } from '../adapters/isolated-engine.ts';
 import { LanedEngine } from '../adapters/laned-engine.ts';
 import { PrometheusTelemetry } from '../adapters/prometheus.ts';
@@ -17,8 +17,10 @@ export type LocalService = {
   readonly service: InferenceService;
 };
 
-/** What is found of a model on disk is taken for current for so long. */
-const REFRESH_MS = 2_000;
+/** Of this machine's memory, or of what a container may have of it. */
+const MODEL_MEMORY_SHARE = 0.5;
+/** A request looks for itself only where the timer is late. */
+const POLL_GRACE_MS = 1_000;
 
 /** All parts of the service on one machine, wired but not started. */
 export function composeLocalService(settings: LocalSettings, store: ModelStore, log: Log): LocalService {
@@ -31,7 +33,9 @@ export function composeLocalService(settings: LocalSettings, store: ModelStore, 
     {
       ...settings,
       explicit: settings.modelControl === 'explicit',
-      refreshMs: REFRESH_MS,
+      preloadModels: settings.preloadModels ?? [],
+      staleMs: settings.repositoryPollSecs * 1000 + POLL_GRACE_MS,
+      modelMemory: settings.modelMemoryBytes ?? Math.floor(machineMemory() * MODEL_MEMORY_SHARE),
       maxBatcherQueue: settings.maxQueue,
     },
   );
@@ -44,4 +48,18 @@ export function composeLocalService(settings: LocalSettings, store: ModelStore, 
     local: { metrics: () => telemetry.exposition(), docs: swaggerUi },
   });
   return { app, engine, registry, service };
+}
+
+/** Looks for new versions of the models that are in use, until the process ends. */
+export function pollRepository({ registry }: LocalService, { repositoryPollSecs }: LocalSettings): void {
+  const poll = async (): Promise<void> => {
+    await registry.refresh();
+    setTimeout(poll, repositoryPollSecs * 1000).unref();
+  };
+  setTimeout(poll, repositoryPollSecs * 1000).unref();
+}
+
+function machineMemory(): number {
+  const limit = process.constrainedMemory();
+  return limit > 0 ? Math.min(limit, totalmem()) : totalmem();
 }

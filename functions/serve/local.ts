@@ -10,9 +10,12 @@ import { createLog } from '../adapters/pino-log.ts';
 import type { Engine, Log, ModelStore } from '../inference/ports.ts';
 import { banner, USAGE } from './banner.ts';
 import { type LocalSettings, readLocalSettings } from './local-env.ts';
-import { composeLocalService } from './local-service.ts';
+import { composeLocalService, pollRepository } from './local-service.ts';
 import { modelStore } from './model-store.ts';
 import { WrongSetting } from './variables.ts';
+
+/** Of what is free, for models from S3. */
+const DISK_SHARE = 0.5;
 
 async function main(): Promise<void> {
   const [argument] = process.argv.slice(2);
@@ -29,15 +32,17 @@ async function main(): Promise<void> {
 }
 
 async function serve(settings: LocalSettings): Promise<void> {
-  const store = await openRepository(settings.modelRepository);
+  const store = await openRepository(settings);
   const terminal = process.stdout.isTTY;
   const log = await createLog(terminal);
-  const { app, engine, registry, service } = composeLocalService(settings, store, log);
+  const local = composeLocalService(settings, store, log);
+  const { app, engine, registry, service } = local;
   const server = httpServer((request) => app.fetch(request));
   try {
     await listen(server, settings);
     drainOnSignal(server, engine, log, settings);
-    await service.start();
+    await service.start(settings.preloadModels);
+    pollRepository(local, settings);
   } catch (error) {
     await engine.close();
     throw error;
@@ -51,8 +56,9 @@ function urlOf({ family, address, port }: AddressInfo): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
-async function openRepository(location: string): Promise<ModelStore> {
-  const store = modelStore(location, join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx'));
+async function openRepository({ modelRepository: location, modelCacheBytes }: LocalSettings): Promise<ModelStore> {
+  const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx');
+  const store = modelStore(location, { folder, maxBytes: modelCacheBytes, share: DISK_SHARE });
   if (location.startsWith('s3://')) {
     await store.models().catch(({ message }: Error) => {
       throw new WrongSetting(`MODEL_REPOSITORY is '${location}': ${message}; expected a bucket that you may list`);

@@ -6,9 +6,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { DirectoryStore } from '../../functions/adapters/directory-store.ts';
+import { contentOf, textContent } from '../../functions/adapters/content.ts';
+import { DirectoryRepository } from '../../functions/adapters/directory-repository.ts';
+import { DiskCache } from '../../functions/adapters/disk-cache.ts';
+import { S3Repository } from '../../functions/adapters/s3-repository.ts';
 import { S3Store } from '../../functions/adapters/s3-store.ts';
-import { ModelRejected, type ModelStore } from '../../functions/inference/ports.ts';
+import { ModelRejected, type ModelRepository, WriteConflict } from '../../functions/inference/ports.ts';
 import { Unavailable } from '../../functions/protocol/errors.ts';
 import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
 
@@ -32,7 +35,7 @@ const put = (key: string, content: string | Uint8Array) =>
   s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: key, Body: content }));
 
 type Repository = {
-  readonly store: ModelStore;
+  readonly store: ModelRepository;
   put(path: string, content: string): Promise<unknown>;
   remove(path: string): Promise<unknown>;
 };
@@ -45,7 +48,7 @@ const KINDS: { name: string; open: () => Repository }[] = [
       const root = join(folder, `repository-${nextName++}`);
       mkdirSync(root);
       return {
-        store: new DirectoryStore(root),
+        store: new DirectoryRepository(root),
         put: async (path, content) => {
           mkdirSync(dirname(join(root, path)), { recursive: true });
           writeFileSync(join(root, path), content);
@@ -59,7 +62,10 @@ const KINDS: { name: string; open: () => Repository }[] = [
     open: () => {
       const prefix = `models-${nextName++}/`;
       return {
-        store: new S3Store({ bucket: BUCKET, prefix }, join(folder, prefix)),
+        store: new S3Repository(
+          { bucket: BUCKET, prefix },
+          new DiskCache({ folder: join(folder, prefix), share: 0.5 }),
+        ),
         put: (path, content) => put(prefix + path, content),
         remove: (path) => s3.send(new DeleteObjectCommand({ Bucket: BUCKET, Key: prefix + path })),
       };
@@ -120,7 +126,7 @@ describe.each(KINDS)('a store in $name', ({ open }) => {
     await repository.put('m/4/model.onnx', 'another');
     await repository.put('m/labels.txt', 'café\n');
     await repository.store.find('m');
-    const path = await repository.store.fetch('m', '3', 'model.onnx');
+    const { path } = await repository.store.fetch('m', '3', 'model.onnx');
     expect(readFileSync(path, 'utf8')).toBe('model');
     expect(readFileSync(join(dirname(path), 'weights/part.bin'), 'utf8')).toBe('weights');
     expect(new TextDecoder().decode(await repository.store.read('m', 'labels.txt'))).toBe('café\n');
@@ -135,12 +141,65 @@ describe.each(KINDS)('a store in $name', ({ open }) => {
     await repository.remove('m/1/model.onnx');
     expect((await repository.store.find('m')).versions).toEqual(['2']);
   });
+
+  test('tells every file of a model with its size and sha256', async () => {
+    expect(await repository.store.files('m')).toEqual(new Map());
+    await repository.put('m/config.pbtxt', '');
+    await repository.put('m/1/model.onnx', 'abc');
+    const files = await repository.store.files('m');
+    expect([...files.keys()].sort()).toEqual(['1/model.onnx', 'config.pbtxt']);
+    const file = files.get('1/model.onnx');
+    expect(file?.size).toBe(3);
+    // The first example of FIPS 180-2.
+    expect(await file?.sha256()).toBe('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
+  });
+
+  test('makes a file once: the same bytes again are fine, others are a conflict', async () => {
+    await repository.store.create('m', '1/model.onnx', textContent('first'));
+    await repository.store.create('m', '1/model.onnx', textContent('first'));
+    await expect(repository.store.create('m', '1/model.onnx', textContent('other'))).rejects.toThrow(WriteConflict);
+    expect(readFileSync((await repository.store.fetch('m', '1', 'model.onnx')).path, 'utf8')).toBe('first');
+  });
+
+  test('what ends in the middle leaves nothing behind', async () => {
+    const broken = contentOf(6, async function* () {
+      yield Buffer.from('abc');
+      throw new Error('the disk is gone');
+    });
+    await expect(repository.store.create('m', '1/model.onnx', broken)).rejects.toThrow();
+    expect(await repository.store.files('m')).toEqual(new Map());
+  });
+
+  test('replaces a file only in the state that was read', async () => {
+    const { store } = repository;
+    expect(await store.tagged('m', 'release.json')).toBeUndefined();
+    await store.replace('m', 'release.json', 'one', undefined);
+    await expect(store.replace('m', 'release.json', 'other', undefined)).rejects.toThrow(WriteConflict);
+    const { tag, text } = (await store.tagged('m', 'release.json')) ?? {};
+    expect(text).toBe('one');
+    await store.replace('m', 'release.json', 'two', tag);
+    await expect(store.replace('m', 'release.json', 'three', tag)).rejects.toThrow(WriteConflict);
+    expect((await store.tagged('m', 'release.json'))?.text).toBe('two');
+    await repository.remove('m/release.json');
+    await expect(store.replace('m', 'release.json', 'four', tag)).rejects.toThrow(WriteConflict);
+  });
+
+  test('of many that replace the same state one does', async () => {
+    const { store } = repository;
+    await store.replace('m', 'release.json', 'before', undefined);
+    const { tag } = (await store.tagged('m', 'release.json')) ?? {};
+    const all = Array.from({ length: 20 }, (_, i) => store.replace('m', 'release.json', `by ${i}`, tag));
+    const outcomes = await Promise.allSettled(all);
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    const winner = outcomes.findIndex(({ status }) => status === 'fulfilled');
+    expect((await store.tagged('m', 'release.json'))?.text).toBe(`by ${winner}`);
+  });
 });
 
 describe('a store in S3', () => {
   const open = (prefix: string): { store: S3Store; cache: string } => {
     const cache = mkdtempSync(join(folder, 'cache-'));
-    return { store: new S3Store({ bucket: BUCKET, prefix }, cache), cache };
+    return { store: new S3Store({ bucket: BUCKET, prefix }, new DiskCache({ folder: cache, share: 0.5 })), cache };
   };
   const files = (cache: string): string[] => (readdirSync(cache, { recursive: true }) as string[]).sort();
 
@@ -149,9 +208,9 @@ describe('a store in S3', () => {
     await put('large/m/1/model.onnx', large);
     await put('large/m/1/empty', '');
     const { store, cache } = open('large/');
-    const path = await store.fetch('m', '1', 'model.onnx');
+    const { path } = await store.fetch('m', '1', 'model.onnx');
     expect(Buffer.compare(readFileSync(path), large)).toBe(0);
-    const [before, again] = [files(cache), await store.fetch('m', '1', 'model.onnx')];
+    const [before, again] = [files(cache), (await store.fetch('m', '1', 'model.onnx')).path];
     expect([again, files(cache)]).toEqual([path, before]);
   });
 
@@ -163,7 +222,8 @@ describe('a store in S3', () => {
   test('concurrent fetches of one version leave one folder', async () => {
     await put('race/m/1/model.onnx', 'model');
     const { store, cache } = open('race/');
-    const paths = await Promise.all(Array.from({ length: 8 }, () => store.fetch('m', '1', 'model.onnx')));
+    const fetched = await Promise.all(Array.from({ length: 8 }, () => store.fetch('m', '1', 'model.onnx')));
+    const paths = fetched.map(({ path }) => path);
     expect(new Set(paths).size).toBe(1);
     expect(files(join(cache, 'm', '1'))).toHaveLength(2);
   });
@@ -175,7 +235,7 @@ describe('a store in S3', () => {
     await put('replaced/m/1/model.onnx', 'other');
     await expect(store.fetch('m', '1', 'model.onnx')).rejects.toThrow(/can't be read: PreconditionFailed/);
     expect(files(join(cache, 'm', '1'))).toEqual([]);
-    expect(readFileSync(await store.fetch('m', '1', 'model.onnx'), 'utf8')).toBe('other');
+    expect(readFileSync((await store.fetch('m', '1', 'model.onnx')).path, 'utf8')).toBe('other');
   });
 
   test.each(['..', 'a/../../b', './c', 'd\\e', 'f//g'])('a file named %j is refused', async (name) => {
@@ -188,7 +248,7 @@ describe('a store in S3', () => {
   });
 
   test('a bucket that is not there: a sentence without its name', async () => {
-    const store = new S3Store({ bucket: 'not-there', prefix: '' }, folder);
+    const store = new S3Store({ bucket: 'not-there', prefix: '' }, new DiskCache({ folder, share: 0.5 }));
     const error = (await store.models().catch((caught: unknown) => caught)) as Unavailable;
     expect(error).toBeInstanceOf(Unavailable);
     expect(error.message).toBe("the model repository can't be read: NoSuchBucket");
@@ -230,14 +290,14 @@ describe('a store in S3 behind a bad connection', () => {
   const open = async (content: Uint8Array): Promise<S3Store> => {
     const prefix = `bad-${nextName++}/`;
     await put(`${prefix}m/1/model.onnx`, content);
-    return new S3Store({ bucket: BUCKET, prefix }, join(folder, prefix));
+    return new S3Store({ bucket: BUCKET, prefix }, new DiskCache({ folder: join(folder, prefix), share: 0.5 }));
   };
   const content = new Uint8Array(100_000).map((_, i) => i % 251);
 
   test('answers that break off are taken up where they did', async () => {
     const store = await open(content);
     spoil = (body) => (spoiled < 3 ? body.subarray(0, 30_000) : body);
-    const path = await store.fetch('m', '1', 'model.onnx');
+    const { path } = await store.fetch('m', '1', 'model.onnx');
     expect(Buffer.compare(readFileSync(path), content)).toBe(0);
     expect(spoiled).toBe(3);
   });
@@ -247,7 +307,7 @@ describe('a store in S3 behind a bad connection', () => {
     spoil = (body) => body.subarray(0, 10);
     await expect(store.fetch('m', '1', 'model.onnx')).rejects.toThrow(/broke off its answer too often/);
     spoil = undefined;
-    expect(Buffer.compare(readFileSync(await store.fetch('m', '1', 'model.onnx')), content)).toBe(0);
+    expect(Buffer.compare(readFileSync((await store.fetch('m', '1', 'model.onnx')).path), content)).toBe(0);
   });
 
   test('one that never answers is an outage', async () => {

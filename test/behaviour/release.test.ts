@@ -37,7 +37,7 @@ describe.each(EDGES)('release.json through $name', (edge) => {
   };
 
   test('the live version answers, not the newest; those that the policy names can be asked for', async () => {
-    release({ live: '1', history: [{ version: '1', sha256: '00' }] });
+    release({ live: '1', history: [{ version: '1', action: 'promote' }] });
     await open();
     expect(await answered()).toEqual([200, '1']);
     for (const version of ['1', '3', '4']) expect(await answered(version)).toEqual([200, version]);

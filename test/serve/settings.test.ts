@@ -65,6 +65,10 @@ test('--help lists every setting with its default', () => {
   const defaults: { [name: string]: string } = {
     MODEL_REPOSITORY: 'model-artifacts',
     MODEL_CONTROL: 'all',
+    PRELOAD_MODELS: 'none',
+    REPOSITORY_POLL_SECS: '2',
+    MODEL_MEMORY_BYTES: 'none',
+    MODEL_CACHE_BYTES: 'none',
     HOST: '127.0.0.1',
     PORT: '8080',
     SERVER_NAME: 'serverless-onnx',

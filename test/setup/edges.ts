@@ -13,7 +13,7 @@ import { DirectoryStore } from '../../functions/adapters/directory-store.ts';
 import { readLambdaSettings } from '../../functions/serve/lambda-env.ts';
 import { startLambdaService } from '../../functions/serve/lambda-service.ts';
 import { readLocalSettings } from '../../functions/serve/local-env.ts';
-import { composeLocalService } from '../../functions/serve/local-service.ts';
+import { composeLocalService, pollRepository } from '../../functions/serve/local-service.ts';
 
 export type Reply = { status: number; headers: Headers; text: string; bytes: Buffer };
 export type Call = { method?: string; headers?: Record<string, string>; body?: string | Uint8Array };
@@ -45,8 +45,10 @@ const inProcess: Edge = {
     const log = { info: add, warn: add, error: add };
     const settings = readLocalSettings(environment);
     const store = new DirectoryStore(settings.modelRepository);
-    const { app, engine, service } = composeLocalService(settings, store, log);
+    const local = composeLocalService(settings, store, log);
+    const { app, engine, service } = local;
     await service.start();
+    pollRepository(local, settings);
     return {
       logged,
       async call(path, { method, headers, body } = {}) {

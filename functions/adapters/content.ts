@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import type { Content } from '../inference/ports.ts';
+
+/** @param open starts to read from the beginning, as often as it is called */
+export function contentOf(size: number, open: () => AsyncIterable<Uint8Array>): Content {
+  return { size, open, sha256: () => sha256Of(open()) };
+}
+
+export async function fileContent(path: string): Promise<Content> {
+  const { size } = await stat(path);
+  return contentOf(size, () => createReadStream(path, { highWaterMark: 1024 * 1024 }));
+}
+
+export function textContent(text: string): Content {
+  const bytes = new TextEncoder().encode(text);
+  return contentOf(bytes.length, async function* () {
+    yield bytes;
+  });
+}
+
+/** In hexadecimal digits. */
+export async function sha256Of(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const chunk of chunks) hash.update(chunk);
+  return hash.digest('hex');
+}
