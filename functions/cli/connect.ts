@@ -1,14 +1,12 @@
 // `npm run connect`: a deployed API with IAM authentication, for clients that can't sign.
 
-import { readFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
 import { awsCredentials } from '../adapters/aws-credentials.ts';
 import { httpServer } from '../adapters/http-server.ts';
+import { deployedOutput } from './deployed.ts';
+import { exitWith, Misuse } from './failure.ts';
 import { signingProxy } from './signing-proxy.ts';
-
-/** `npm run deploy` writes the stacks' outputs there. */
-const OUTPUTS = 'cdk-outputs.json';
 
 const USAGE = `Usage: npm run connect -- [URL] [options]
 
@@ -19,8 +17,6 @@ credentials, so that curl, tritonclient and the browser work with IAM authentica
   --port PORT       port to listen on, 0 for any free one             (8081)
   --region REGION   region of the API, where its URL does not say     (AWS_REGION)
   --profile NAME    profile of your AWS configuration                 (AWS_PROFILE)`;
-
-class Misuse extends Error {}
 
 async function main(): Promise<void> {
   const { values, positionals } = readArguments();
@@ -33,7 +29,7 @@ async function main(): Promise<void> {
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
     throw new Misuse(`--port is '${port}'; expected an integer from 0 to 65535`);
   }
-  const url = readUrl(positionals[0] ?? (await deployedUrl()));
+  const url = readUrl(positionals[0] ?? (await deployedOutput('ApiUrl', 'a URL')));
   const region = values.region ?? /\.execute-api\.([a-z0-9-]+)\./.exec(url.host)?.[1] ?? process.env.AWS_REGION;
   if (region === undefined) throw new Misuse(`'${url.host}' does not say its region; expected --region or AWS_REGION`);
   const credentials = awsCredentials(values.profile);
@@ -41,7 +37,10 @@ async function main(): Promise<void> {
     throw new Misuse(`no AWS credentials: ${error.message}`);
   });
   const server = httpServer(signingProxy({ url, region, credentials }));
-  server.once('error', ({ message }) => fail(`port ${port}: ${message}`));
+  server.once('error', ({ message }) => {
+    console.error(`connect: port ${port}: ${message}`);
+    process.exitCode = 2;
+  });
   server.listen(Number(port), '127.0.0.1', () => {
     const { port: bound } = server.address() as AddressInfo;
     console.log(`http://127.0.0.1:${bound} -> ${url.href} (${region}), signed by ${accessKeyId}; Ctrl+C ends it`);
@@ -70,25 +69,4 @@ function readUrl(text: string): URL {
   return url;
 }
 
-/** The first output named ApiUrl of the stacks that were deployed from this folder. */
-async function deployedUrl(): Promise<string> {
-  const text = await readFile(OUTPUTS, 'utf8').catch(() => undefined);
-  if (text === undefined)
-    throw new Misuse('no URL is given, and nothing was deployed from this folder; expected a URL');
-  const stacks = Object.values(JSON.parse(text) as { [stack: string]: { [output: string]: string } });
-  const url = stacks.map(({ ApiUrl }) => ApiUrl).find((found) => found !== undefined);
-  if (url === undefined) throw new Misuse(`${OUTPUTS} holds no ApiUrl; expected a URL`);
-  return url;
-}
-
-function fail(message: string): void {
-  console.error(`connect: ${message}`);
-  process.exitCode = 2;
-}
-
-try {
-  await main();
-} catch (error) {
-  if (!(error instanceof Misuse)) throw error;
-  fail(`${error.message} (--help explains)`);
-}
+await exitWith('connect', main);

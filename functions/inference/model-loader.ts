@@ -26,6 +26,9 @@ export type ServedModel = ModelId & {
   unload(): Promise<void>;
 };
 
+/** Where a version's files come from. */
+export type VersionSource = Pick<ModelStore, 'fetch' | 'read'>;
+
 export type LoaderSettings = {
   /** `max_batch_size` of a model that can batch and does not say how much. */
   readonly defaultMaxBatchSize: number;
@@ -52,7 +55,7 @@ export class ModelLoader {
    * @throws ModelRejected
    */
   async load(
-    store: ModelStore,
+    store: VersionSource,
     id: ModelId,
     config: ModelConfig,
     sha256?: FileHashes,
@@ -87,7 +90,7 @@ export class ModelLoader {
 
   /** The model as it will serve: checked against its configuration, and warm. */
   async #prepared(
-    store: ModelStore,
+    store: VersionSource,
     model: string,
     config: ModelConfig,
     loaded: LoadedModel,
@@ -136,7 +139,7 @@ export class ModelLoader {
 }
 
 async function readLabels(
-  store: ModelStore,
+  store: VersionSource,
   model: string,
   { outputs }: ServingConfig,
 ): Promise<Map<string, readonly string[]>> {

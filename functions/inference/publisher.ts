@@ -58,6 +58,7 @@ export class Publisher {
    */
   async publish(model: string, added: NewVersion): Promise<{ version: string; release: Release }> {
     const { files, modelFiles, modelFile } = added;
+    await this.#checkModelFiles(model, modelFiles);
     const sha256 = await hashesOf(files);
     const version = await this.#takeNumber(model, added, sha256);
     for (const [path, content] of modelFiles) await this.#repository.create(model, path, content);
@@ -91,12 +92,12 @@ export class Publisher {
     });
   }
 
-  pin(model: string): Promise<Release> {
-    return this.#change(model, {}, (release) => pinned(release, this.#author()));
+  pin(model: string, condition: Condition = {}): Promise<Release> {
+    return this.#change(model, condition, (release) => pinned(release, this.#author()));
   }
 
-  unpin(model: string): Promise<Release> {
-    return this.#change(model, {}, (release) => unpinned(release, this.#author()));
+  unpin(model: string, condition: Condition = {}): Promise<Release> {
+    return this.#change(model, condition, (release) => unpinned(release, this.#author()));
   }
 
   async #change(
@@ -112,6 +113,16 @@ export class Publisher {
     const changed = change(release, stored);
     await this.#write(model, changed, tag);
     return changed;
+  }
+
+  /** What belongs to the model is the same for all of its versions. */
+  async #checkModelFiles(model: string, given: NewVersion['modelFiles']): Promise<void> {
+    const there = await this.#repository.files(model);
+    for (const [path, content] of given) {
+      const known = there.get(path);
+      if (known === undefined || (await known.sha256()) === (await content.sha256())) continue;
+      throw new ChangeRefused(`'${model}' has another ${path}, which all of its versions share`);
+    }
   }
 
   /** Writes down which files the version will have, under a number that is nobody else's. */

@@ -1,6 +1,7 @@
 import { noise } from '../protocol/synthetic-tensor.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { mergeRows, splitRows } from './batch.ts';
+import { isClose } from './closeness.ts';
 import type { LoadedModel } from './ports.ts';
 
 /** The three trial runs may take so long together; a model that is slower gains little from merging. */
@@ -21,18 +22,11 @@ export async function rowsAreIndependent(loaded: LoadedModel): Promise<boolean> 
   try {
     const apart = await Promise.all(rows.map(run));
     const together = splitRows(await run(mergeRows(rows)), [1, 1]);
-    return apart.every((outputs, row) => outputs.every((tensor, i) => isClose(tensor, together?.[row]?.[i])));
+    return apart.every((outputs, row) =>
+      outputs.every((tensor, i) => isClose(tensor, together?.[row]?.[i], TOLERANCE)),
+    );
   } catch {
     // Not every model takes made-up inputs. Nothing is known then.
     return false;
   }
-}
-
-function isClose(expected: Tensor, got: Tensor | undefined): boolean {
-  if (got === undefined || `${expected.shape}` !== `${got.shape}`) return false;
-  return Array.from<unknown>(expected.data).every((value, i) => {
-    const other = got.data[i];
-    if (typeof value !== 'number') return value === other;
-    return Object.is(value, other) || Math.abs(value - (other as number)) <= TOLERANCE * Math.max(1, Math.abs(value));
-  });
 }
