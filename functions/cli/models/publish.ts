@@ -149,7 +149,9 @@ async function filesOf(
 /** The single figures; curves and tables stay in the version's metrics.json. */
 async function figuresIn(path: string | undefined): Promise<{ metrics?: object }> {
   if (path === undefined) return {};
-  const figures = Object.entries(await objectIn(path)).filter(([, value]) => typeof value === 'number');
+  const figures = Object.entries(await objectIn(path)).filter(
+    ([name, value]) => typeof value === 'number' && name !== 'version',
+  );
   return { metrics: Object.fromEntries(figures) };
 }
 
