@@ -31,7 +31,9 @@ if (Number.parseInt(process.versions.node, 10) >= REQUIRED_MAJOR) {
   process.argv.splice(1, 2, resolve(script));
   await import(pathToFileURL(resolve(script)).href);
 } else {
-  const child = spawn(bundledNode(), [script, ...args], { stdio: 'inherit' });
+  // Why: functions/adapters/session-memory.ts.
+  const env = { MALLOC_MMAP_THRESHOLD_: '262144', ...process.env };
+  const child = spawn(bundledNode(), [script, ...args], { stdio: 'inherit', env });
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     process.on(signal, () => child.kill(signal));
   }

@@ -53,6 +53,7 @@ test('docs/deployment.md lists every metric with its unit and its dimensions', (
   telemetry.loaded({ model: 'm', version: '1' }, { download: 1, session: 1 });
   telemetry.loadFailed('m');
   telemetry.staleServed('m');
+  telemetry.canaryEnded('m');
   const timing = { queue: 0, input: 0, infer: 1, output: 0 };
   telemetry.inference({
     model: 'm',
@@ -63,6 +64,7 @@ test('docs/deployment.md lists every metric with its unit and its dimensions', (
     payloadBytes: 1,
     rows: 1,
     executedRows: 1,
+    trial: { variant: 'canary', isBad: false },
   });
   const units = { Count: 'count', Milliseconds: 'ms', Bytes: 'bytes' };
   type Line = { _aws: { CloudWatchMetrics: [{ Dimensions: string[][]; Metrics: { Name: string; Unit: 'Count' }[] }] } };

@@ -19,12 +19,19 @@ export class EmbeddedMetrics implements Telemetry {
     this.#write = write;
   }
 
-  inference({ model, version, outcome, total, timing, payloadBytes }: InferenceRecord): void {
+  inference({ model, version, outcome, total, timing, payloadBytes, trial }: InferenceRecord): void {
     this.#put({ model, version, outcome }, [['model', 'version', 'outcome']], {
       Requests: [1, 'Count'],
       RequestDuration: [total, 'Milliseconds'],
       PayloadBytes: [payloadBytes, 'Bytes'],
     });
+    if (trial !== undefined) {
+      this.#put({ model, variant: trial.variant }, [['model', 'variant']], {
+        TrialRequests: [1, 'Count'],
+        TrialBad: [trial.isBad ? 1 : 0, 'Count'],
+        TrialDuration: [total, 'Milliseconds'],
+      });
+    }
     if (timing !== undefined && this.#fresh.delete(key({ model, version }))) {
       this.#put({ model }, [['model'], []], { ColdStartFirstRun: [timing.infer, 'Milliseconds'] });
     }
@@ -44,6 +51,10 @@ export class EmbeddedMetrics implements Telemetry {
 
   staleServed(model: string): void {
     this.#put({ model }, [['model'], []], { StaleModelServed: [1, 'Count'] });
+  }
+
+  canaryEnded(model: string): void {
+    this.#put({ model }, [['model'], []], { CanaryEnded: [1, 'Count'] });
   }
 
   /** @param ms from the start of the process to the end of INIT */

@@ -85,7 +85,7 @@ export class IsolatedEngine implements Engine {
     return model;
   }
 
-  /** In the end every process may have loaded it. */
+  /** In the end as many processes may have loaded it as may compute it at once. */
   memoryOf(bytes: number): number {
     return this.#settings.processes * sessionMemory(bytes);
   }
@@ -129,10 +129,7 @@ export class IsolatedEngine implements Engine {
   }
 
   unload(model: IsolatedModel): void {
-    for (const { loaded, process } of this.#workers) {
-      // A process that ends before it answers has forgotten the model as well.
-      if (loaded.delete(model.key)) process.request({ op: 'unload', key: model.key }).catch(() => {});
-    }
+    for (const worker of this.#workers) this.#forget(worker, model);
   }
 
   #enqueue(
@@ -246,9 +243,24 @@ export class IsolatedEngine implements Engine {
       if (message.answer !== 'loaded') throw unexpected(message);
       worker.loaded.add(model.key);
       model.signature ??= message.signature;
+      this.#dropSpareCopies(model);
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** No more processes hold a model than may compute it at once, or spare ones would multiply its memory. */
+  #dropSpareCopies(model: IsolatedModel): void {
+    const holders = Array.from(this.#workers).filter(({ loaded }) => loaded.has(model.key));
+    const spare = holders.filter(({ job }) => job?.model !== model);
+    for (const worker of spare.slice(0, Math.max(0, holders.length - this.capacity(model)))) {
+      this.#forget(worker, model);
+    }
+  }
+
+  #forget({ loaded, process }: Worker, { key }: IsolatedModel): void {
+    // A process that ends before it answers has forgotten the model as well.
+    if (loaded.delete(key)) process.request({ op: 'unload', key }).catch(() => {});
   }
 
   async #compute(

@@ -56,6 +56,13 @@ export class PrometheusTelemetry implements Telemetry {
     registers: [this.#registry],
   });
 
+  readonly #canariesEnded = new Counter({
+    name: 'serverless_onnx_canary_ended_total',
+    help: 'Number of canaries that were ended as they were worse than the live version',
+    labelNames: ['model'],
+    registers: [this.#registry],
+  });
+
   /** @param pending tells, when asked, how many requests wait at each loaded model */
   constructor(pending: () => readonly PendingRequests[]) {
     const registers = [this.#registry];
@@ -114,6 +121,10 @@ export class PrometheusTelemetry implements Telemetry {
 
   staleServed(model: string): void {
     this.#stale.inc({ model });
+  }
+
+  canaryEnded(model: string): void {
+    this.#canariesEnded.inc({ model });
   }
 
   async exposition(): Promise<{ contentType: string; text: string }> {

@@ -147,6 +147,8 @@ export type InferenceRecord = ModelId & {
   readonly timing: Timing | undefined;
   /** Of the request's body. */
   readonly payloadBytes: number;
+  /** While a canary is tried: on which side the request was, and whether it failed or got numbers that are not finite. */
+  readonly trial?: { readonly variant: 'live' | 'canary'; readonly isBad: boolean } | undefined;
 };
 
 /** Milliseconds that it took to bring a version to this machine, and to make its session. */
@@ -159,7 +161,12 @@ export interface Telemetry {
   loadFailed(model: string): void;
   /** What was good before is served, as what should be served can't be read or loaded. */
   staleServed(model: string): void;
+  /** A canary was worse than the live version, and gets no more requests. */
+  canaryEnded(model: string): void;
 }
+
+/** Puts an end to a canary for everyone who reads the same repository, where this process may. */
+export type EndCanary = (model: string, version: string, reason: string) => Promise<void>;
 
 /** Structured log lines. */
 export interface Log {

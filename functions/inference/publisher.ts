@@ -30,6 +30,8 @@ export type NewVersion = {
 export type Condition = {
   /** Refuse where another version is live by now. */
   readonly ifLive?: string | undefined;
+  /** Refuse where another version is the canary by now, or none. */
+  readonly ifCanary?: string | undefined;
 };
 
 /** How often a change is made again that others came before. */
@@ -102,13 +104,16 @@ export class Publisher {
 
   async #change(
     model: string,
-    { ifLive }: Condition,
+    { ifLive, ifCanary }: Condition,
     change: (release: Release, stored: StoredModel) => Release,
   ): Promise<Release> {
     const { tag, release, stored } = await this.#read(model);
     if (release === undefined) throw new ChangeRefused(`'${model}' is not found`);
     if (ifLive !== undefined && release.live !== ifLive) {
       throw new ChangeRefused(`version ${release.live} of '${model}' is live by now; expected ${ifLive}`);
+    }
+    if (ifCanary !== undefined && release.canary?.version !== ifCanary) {
+      throw new ChangeRefused(`version ${ifCanary} of '${model}' is no longer the canary`);
     }
     const changed = change(release, stored);
     await this.#write(model, changed, tag);

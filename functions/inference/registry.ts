@@ -1,9 +1,10 @@
 import { Unavailable, UnknownModel } from '../protocol/errors.ts';
 import { checkModelName, checkVersion } from '../protocol/names.ts';
+import { CanaryWatch, type Observation, type Variant } from './canary-watch.ts';
 import type { Catalogue, Listing } from './catalogue.ts';
 import type { Lease, LoadedVersions, ModelState, ToLoad } from './loaded-versions.ts';
 import type { ServedModel } from './model-loader.ts';
-import type { ModelId, Override, Telemetry } from './ports.ts';
+import type { EndCanary, Log, ModelId, Override, Telemetry } from './ports.ts';
 import { publishedFiles, type Release, versionsFor } from './release.ts';
 
 /** What was not found is looked for again, for a client that knows of it already, but not at every request. */
@@ -11,19 +12,43 @@ const MISS_AGE_MS = 1_000;
 
 const FILL_WIDTH = 4;
 
+/** A model in use. */
+export type Use = Lease & {
+  /** While a canary is tried. */
+  readonly trial?: { readonly variant: Variant; readonly canary: string };
+};
+
+export type RegistrySettings = {
+  /** Serve only models that `load` was called for, instead of all. */
+  readonly explicit: boolean;
+  readonly endCanary: EndCanary;
+};
+
 /** Which version of a model answers. */
 export class ModelRegistry {
   readonly #catalogue: Catalogue;
   readonly #loaded: LoadedVersions;
   readonly #telemetry: Telemetry;
-  /** Serve only models that `load` was called for, instead of all. */
+  readonly #log: Log;
+  readonly #endCanary: EndCanary;
+  readonly #watch = new CanaryWatch();
+  /** Canaries that were worse, by model. */
+  readonly #ended = new Map<string, string>();
   readonly isExplicit: boolean;
 
-  constructor(catalogue: Catalogue, loaded: LoadedVersions, telemetry: Telemetry, isExplicit: boolean) {
+  constructor(
+    catalogue: Catalogue,
+    loaded: LoadedVersions,
+    telemetry: Telemetry,
+    log: Log,
+    settings: RegistrySettings,
+  ) {
     this.#catalogue = catalogue;
     this.#loaded = loaded;
     this.#telemetry = telemetry;
-    this.isExplicit = isExplicit;
+    this.#log = log;
+    this.#endCanary = settings.endCanary;
+    this.isExplicit = settings.explicit;
   }
 
   models(): Promise<readonly string[]> {
@@ -67,7 +92,7 @@ export class ModelRegistry {
    * @param caller decides whether a canary answers, always alike
    * @throws UnknownModel, or Unavailable for a version that is there but does not load
    */
-  async use(model: string, version?: string, caller?: string): Promise<Lease> {
+  async use(model: string, version?: string, caller?: string): Promise<Use> {
     checkModelName(model);
     if (version !== undefined) checkVersion(model, version);
     if (this.isExplicit && this.#catalogue.overrideOf(model) === undefined) {
@@ -82,11 +107,25 @@ export class ModelRegistry {
       : this.#useVersion({ model, version }, listing);
   }
 
-  /** Looks at what was asked for lately, and loads what is new there before somebody asks for it. */
+  /** What came of a request while a canary is tried: one that is worse than the live version gets no more of them. */
+  observe({ served: { model }, trial }: Use, observation: Observation): void {
+    if (trial === undefined || this.#ended.get(model) === trial.canary) return;
+    const reason = this.#watch.observe(model, trial.canary, trial.variant, observation);
+    if (reason === undefined) return;
+    this.#ended.set(model, trial.canary);
+    this.#telemetry.canaryEnded(model);
+    this.#log.warn({ model, version: trial.canary, reason }, 'ended the canary');
+    this.#endCanary(model, trial.canary, reason).catch((error: unknown) => {
+      this.#log.warn({ model, version: trial.canary, err: error }, 'the canary is still named in release.json');
+    });
+  }
+
+  /** Looks at what was asked for lately; what is new of a model that is loaded is loaded before somebody asks for it. */
   async refresh(): Promise<void> {
     await Promise.allSettled(
       this.#catalogue.asked().map(async (model) => {
         const listing = await this.#catalogue.look(model);
+        if (!this.served().some((served) => served.model === model)) return;
         const { released, servable } = listing;
         const wanted = released === undefined ? servable.slice(-1) : [released.live, released.canary?.version];
         for (const version of servable) {
@@ -138,8 +177,9 @@ export class ModelRegistry {
     return this.#loaded.use(this.#toLoad(id, listing));
   }
 
-  async #useReleased(model: string, listing: Listing, caller: string | undefined): Promise<Lease> {
-    const { servable, released } = listing;
+  async #useReleased(model: string, listing: Listing, caller: string | undefined): Promise<Use> {
+    const { servable } = listing;
+    const released = this.#withoutEnded(model, listing.released);
     await this.#loaded.keepOnly(model, listing.versions);
     let failure: unknown;
     const candidates = released === undefined ? servable.toReversed() : versionsFor(released, caller);
@@ -156,7 +196,9 @@ export class ModelRegistry {
         }
         const lease = await this.#loaded.use(wanted);
         await this.#loaded.keepOnly(model, servable);
-        return lease;
+        if (released?.canary === undefined) return lease;
+        const canary = released.canary.version;
+        return { ...lease, trial: { canary, variant: version === canary ? 'canary' : 'live' } };
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;
         failure ??= error;
@@ -172,6 +214,17 @@ export class ModelRegistry {
       throw new Unavailable(`'${model}' has no version ${released.live}, which its release.json names as live`, 1);
     }
     throw failure ?? new UnknownModel(`'${model}' has no version that its version_policy allows`);
+  }
+
+  #withoutEnded(model: string, released: Release | undefined): Release | undefined {
+    const ended = this.#ended.get(model);
+    if (ended === undefined || released === undefined) return released;
+    if (released.canary?.version === ended) {
+      const { canary: _, ...rest } = released;
+      return rest;
+    }
+    this.#ended.delete(model);
+    return released;
   }
 
   /** A version that serves already; not the canary, which is not proven to be good. */

@@ -1,4 +1,4 @@
-import { ProtocolError, Unavailable } from '../protocol/errors.ts';
+import { Overloaded, ProtocolError, Unavailable } from '../protocol/errors.ts';
 import type { LoadRequest } from '../protocol/load-request.ts';
 import type {
   InferRequest,
@@ -12,6 +12,7 @@ import { checkModelName } from '../protocol/names.ts';
 import { decodeRawRequest } from '../protocol/raw-request.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { classesWanted, classify } from './classification.ts';
+import { hasNonFinite } from './closeness.ts';
 import type { ModelState } from './loaded-versions.ts';
 import type { ServedModel } from './model-loader.ts';
 import type { Computed, InferenceRecord, OverrideReader, Telemetry } from './ports.ts';
@@ -20,6 +21,9 @@ import { batchRows, checkInputs, outputNames, toClientShapes, toModelShapes } fr
 import { type ModelStatistics, Statistics } from './statistics.ts';
 
 export type IndexEntry = { readonly name: string } & Partial<Omit<ModelState, 'model'>>;
+
+/** The reason of a request that found too many others waiting. */
+const OVERLOADED = new Overloaded('').reason;
 
 /** The protocol's extensions that this server has. */
 const EXTENSIONS = [
@@ -163,10 +167,15 @@ export class InferenceService {
    */
   async infer(request: InferRequest, model: string, version?: string, caller?: string): Promise<InferResponse> {
     const started = performance.now();
-    const { served, end } = await this.#registry.use(model, version, caller ?? request.id);
+    const use = await this.#registry.use(model, version, caller ?? request.id);
+    const { served, end, trial } = use;
     const { serving, loaded } = served;
     const rows = batchRows(serving, request.inputs);
+    let isRunning = false;
     const record = (outcome: string, computed?: Computed): void => {
+      const nonFinite = trial !== undefined && computed?.outputs.some(hasNonFinite) === true;
+      // What is wrong with the request itself, or that there are too many, says nothing of the model.
+      const failed = isRunning && computed === undefined && outcome !== OVERLOADED;
       const total = performance.now() - started;
       const executedRows = computed?.mergedRows ?? rows;
       const timing = computed?.timing;
@@ -180,14 +189,17 @@ export class InferenceService {
         total,
         timing,
         payloadBytes,
+        trial: trial && { variant: trial.variant, isBad: failed || nonFinite },
       };
       this.#statistics.add(entry);
       this.#telemetry.inference(entry);
+      this.#registry.observe(use, { failed, nonFinite, inferMs: timing?.infer });
     };
     try {
       checkInputs(model, serving, request.inputs);
       const names = outputNames(model, serving, request.outputs);
       const inputs = toModelShapes(serving.inputs, request.inputs);
+      isRunning = true;
       const computed = await loaded.run(inputs, names, started + this.#timeout(request));
       const outputs = classified(request, served, toClientShapes(serving.outputs, computed.outputs));
       record('success', computed);

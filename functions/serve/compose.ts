@@ -3,7 +3,7 @@ import { TemporaryOverrides } from '../adapters/load-override.ts';
 import { Catalogue } from '../inference/catalogue.ts';
 import { LoadedVersions } from '../inference/loaded-versions.ts';
 import { ModelLoader } from '../inference/model-loader.ts';
-import type { Engine, Log, ModelStore, Telemetry } from '../inference/ports.ts';
+import type { EndCanary, Engine, Log, ModelStore, Telemetry } from '../inference/ports.ts';
 import { ModelRegistry } from '../inference/registry.ts';
 import { InferenceService } from '../inference/service.ts';
 
@@ -12,6 +12,7 @@ export type ServiceParts = {
   readonly engine: Engine;
   readonly telemetry: Telemetry;
   readonly log: Log;
+  readonly endCanary: EndCanary;
 };
 
 /** What the composition roots decide; the settings of the parts explain each. */
@@ -32,7 +33,7 @@ const PATIENCE_MS = 500;
 
 /** The inside, wired but not started: the same for the local server and for the Lambda function. */
 export function composeService(
-  { store, engine, telemetry, log }: ServiceParts,
+  { store, engine, telemetry, log, endCanary }: ServiceParts,
   choices: ServiceChoices,
 ): { registry: ModelRegistry; service: InferenceService } {
   const loader = new ModelLoader(engine, log, choices);
@@ -40,7 +41,7 @@ export function composeService(
   const catalogue = new Catalogue(store, telemetry, log, { staleMs, patienceMs: PATIENCE_MS });
   const keepLoaded = (model: string): boolean => explicit || preloadModels.includes(model);
   const loaded = new LoadedVersions(loader, telemetry, log, { modelMemory, keepLoaded });
-  const registry = new ModelRegistry(catalogue, loaded, telemetry, explicit);
+  const registry = new ModelRegistry(catalogue, loaded, telemetry, log, { explicit, endCanary });
   const service = new InferenceService(registry, telemetry, new TemporaryOverrides(), {
     name: choices.serverName,
     version: packageJson.version,

@@ -12,7 +12,7 @@ import { createApp } from '../http/app.ts';
 import type { Log } from '../inference/ports.ts';
 import { composeService } from './compose.ts';
 import type { LambdaSettings } from './lambda-env.ts';
-import { modelStore } from './model-store.ts';
+import { configuredRepository } from './model-repository.ts';
 
 export type LambdaHandler = (event: ProxyEvent, invocation: Invocation) => Promise<ProxyResult>;
 
@@ -44,10 +44,12 @@ export async function startLambdaService(
   const telemetry = new EmbeddedMetrics(settings.metricsNamespace, writeMetrics);
   const { service } = composeService(
     {
-      store: modelStore(settings.modelRepository, { folder: cache, share: CACHE_SHARE }),
+      store: configuredRepository(settings.modelRepository, { folder: cache, share: CACHE_SHARE }),
       engine: new InlineEngine(Math.max(1, Math.round(memoryMb / MB_PER_VCPU))),
       telemetry,
       log,
+      // The serving role never writes: an alarm on the metrics of the canary does this for all environments.
+      endCanary: async () => {},
     },
     {
       ...settings,

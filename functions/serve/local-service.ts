@@ -4,7 +4,8 @@ import { LanedEngine } from '../adapters/laned-engine.ts';
 import { PrometheusTelemetry } from '../adapters/prometheus.ts';
 import { swaggerUi } from '../adapters/swagger-ui.ts';
 import { createApp } from '../http/app.ts';
-import type { Engine, Log, ModelStore } from '../inference/ports.ts';
+import type { EndCanary, Engine, Log, ModelRepository } from '../inference/ports.ts';
+import { Publisher } from '../inference/publisher.ts';
 import type { ModelRegistry } from '../inference/registry.ts';
 import type { InferenceService } from '../inference/service.ts';
 import { composeService } from './compose.ts';
@@ -23,13 +24,13 @@ const MODEL_MEMORY_SHARE = 0.5;
 const POLL_GRACE_MS = 1_000;
 
 /** All parts of the service on one machine, wired but not started. */
-export function composeLocalService(settings: LocalSettings, store: ModelStore, log: Log): LocalService {
+export function composeLocalService(settings: LocalSettings, store: ModelRepository, log: Log): LocalService {
   const engine = new LanedEngine(new IsolatedEngine({ ...settings, processes: availableParallelism() }, log));
   const telemetry = new PrometheusTelemetry(() =>
     registry.served().map(({ model, version, loaded }) => ({ model, version, pending: loaded.pending })),
   );
   const { registry, service } = composeService(
-    { store, engine, telemetry, log },
+    { store, engine, telemetry, log, endCanary: canaryEnder(store) },
     {
       ...settings,
       explicit: settings.modelControl === 'explicit',
@@ -57,6 +58,17 @@ export function pollRepository({ registry }: LocalService, { repositoryPollSecs 
     setTimeout(poll, repositoryPollSecs * 1000).unref();
   };
   setTimeout(poll, repositoryPollSecs * 1000).unref();
+}
+
+function canaryEnder(repository: ModelRepository): EndCanary {
+  return async (model, version, reason) => {
+    const publisher = new Publisher(repository, () => ({
+      at: new Date().toISOString(),
+      by: 'serverless-onnx',
+      reason,
+    }));
+    await publisher.rollBack(model, undefined, false, { ifCanary: version });
+  };
 }
 
 function machineMemory(): number {

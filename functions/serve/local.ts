@@ -7,11 +7,11 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { httpServer } from '../adapters/http-server.ts';
 import { createLog } from '../adapters/pino-log.ts';
-import type { Engine, Log, ModelStore } from '../inference/ports.ts';
+import type { Engine, Log, ModelRepository } from '../inference/ports.ts';
 import { banner, USAGE } from './banner.ts';
 import { type LocalSettings, readLocalSettings } from './local-env.ts';
 import { composeLocalService, pollRepository } from './local-service.ts';
-import { modelStore } from './model-store.ts';
+import { configuredRepository } from './model-repository.ts';
 import { WrongSetting } from './variables.ts';
 
 /** Of what is free, for models from S3. */
@@ -56,9 +56,9 @@ function urlOf({ family, address, port }: AddressInfo): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
-async function openRepository({ modelRepository: location, modelCacheBytes }: LocalSettings): Promise<ModelStore> {
+async function openRepository({ modelRepository: location, modelCacheBytes }: LocalSettings): Promise<ModelRepository> {
   const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx');
-  const store = modelStore(location, { folder, maxBytes: modelCacheBytes, share: DISK_SHARE });
+  const store = configuredRepository(location, { folder, maxBytes: modelCacheBytes, share: DISK_SHARE });
   if (location.startsWith('s3://')) {
     await store.models().catch(({ message }: Error) => {
       throw new WrongSetting(`MODEL_REPOSITORY is '${location}': ${message}; expected a bucket that you may list`);

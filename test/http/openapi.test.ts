@@ -1,5 +1,5 @@
 import { expect, inject, test } from 'vitest';
-import { DirectoryStore } from '../../functions/adapters/directory-store.ts';
+import { DirectoryRepository } from '../../functions/adapters/directory-repository.ts';
 import { openApi } from '../../functions/http/openapi.ts';
 import { readLocalSettings } from '../../functions/serve/local-env.ts';
 import { composeLocalService } from '../../functions/serve/local-service.ts';
@@ -8,7 +8,7 @@ const silent = { info: () => {}, warn: () => {}, error: () => {} };
 
 test('every route is in the OpenAPI document, and everything in it is a route', async () => {
   const settings = readLocalSettings({ MODEL_REPOSITORY: inject('repository') });
-  const { app, engine } = composeLocalService(settings, new DirectoryStore(settings.modelRepository), silent);
+  const { app, engine } = composeLocalService(settings, new DirectoryRepository(settings.modelRepository), silent);
   const routed = app.routes
     .filter(({ method, path }) => method !== 'ALL' && path !== '/v2/')
     .map(({ method, path }) => `${method} ${path.replace(/:(\w+)(?:\{[^}]*\})?/g, '{$1}')}`);

@@ -1,11 +1,14 @@
 """Makes the models that the tests serve: `make_models.py OUTPUT_DIR`.
 
 OUTPUT_DIR becomes a model repository, a folder `<name>/1/model.onnx` per model, all of them a few
-kilobytes (slow_matmul: 2 MB) and without config.pbtxt:
+kilobytes (slow_matmul and wide: 2 MB) and without config.pbtxt:
 
 identity_<datatype>  OUTPUT0 = INPUT0 [-1, -1], one per Open Inference Protocol datatype that
                      ONNX Runtime knows
 add_sub              OUTPUT0 = INPUT0 + INPUT1, OUTPUT1 = INPUT0 - INPUT1, all INT32 [-1, 16]
+log                  OUTPUT0 = log(INPUT0), both FP32 [-1, -1]: not finite from 0 down
+failing              as identity_fp32, but every run fails
+wide                 OUTPUT0 = INPUT0 in reverse order, FP32 [1, 700]: 2 MB of weights
 scalar               OUTPUT0 = 2 * INPUT0, both FP32 of rank 0
 slow_matmul          OUTPUT0 = INPUT0 FP32 [1, 512], through matrix products: 100 ms on one core
 
@@ -41,6 +44,7 @@ DATATYPES = {
     "BYTES": TensorProto.STRING,
 }
 SLOW_WIDTH = 512
+WIDTH = 700
 SLOW_STEPS = 64
 REFLECTION_WIDTH = 1024
 REFLECTION_STEPS = 16
@@ -203,6 +207,36 @@ def make_defaulted() -> onnx.ModelProto:
     )
 
 
+def make_log() -> onnx.ModelProto:
+    """OUTPUT0 = log(INPUT0), FP32 [rows, columns]: not finite from 0 down."""
+    return _model(
+        [helper.make_node("Log", ["INPUT0"], ["OUTPUT0"])],
+        inputs=[_value("INPUT0", TensorProto.FLOAT, ["rows", "columns"])],
+        outputs=[_value("OUTPUT0", TensorProto.FLOAT, ["rows", "columns"])],
+    )
+
+
+def make_wide() -> onnx.ModelProto:
+    """OUTPUT0 = INPUT0 in reverse order, FP32 [1, WIDTH]: 2 MB of weights, computed at once."""
+    reverse = np.eye(WIDTH, dtype=np.float32)[::-1].copy()
+    return _model(
+        [helper.make_node("MatMul", ["INPUT0", "reverse"], ["OUTPUT0"])],
+        inputs=[_value("INPUT0", TensorProto.FLOAT, [1, WIDTH])],
+        outputs=[_value("OUTPUT0", TensorProto.FLOAT, [1, WIDTH])],
+        weights=[numpy_helper.from_array(reverse, "reverse")],
+    )
+
+
+def make_failing() -> onnx.ModelProto:
+    """OUTPUT0 = a row of INPUT0, FP32 [rows, columns], that it does not have: every run fails."""
+    return _model(
+        [helper.make_node("Gather", ["INPUT0", "ROW"], ["OUTPUT0"])],
+        inputs=[_value("INPUT0", TensorProto.FLOAT, ["rows", "columns"])],
+        outputs=[_value("OUTPUT0", TensorProto.FLOAT, ["picked", "columns"])],
+        weights=[numpy_helper.from_array(np.array([10**6], dtype=np.int64), "ROW")],
+    )
+
+
 def main(output: Path) -> None:
     """Writes every model below `output`, which is made if it is missing."""
     for datatype, elem_type in DATATYPES.items():
@@ -213,6 +247,9 @@ def main(output: Path) -> None:
     _write(output, "reflections", make_reflections())
     _write(output, "running_sum", make_running_sum())
     _write(output, "lookup", make_lookup())
+    _write(output, "log", make_log())
+    _write(output, "wide", make_wide())
+    _write(output, "failing", make_failing())
     _write(output, "defaulted", make_defaulted())
     _write(output, "endless_loop", make_endless_loop())
     _write(output, "expand", make_expand())

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { ProxyResult } from '../../functions/adapters/api-gateway.ts';
-import { DirectoryStore } from '../../functions/adapters/directory-store.ts';
+import { DirectoryRepository } from '../../functions/adapters/directory-repository.ts';
 import { readLambdaSettings } from '../../functions/serve/lambda-env.ts';
 import { startLambdaService } from '../../functions/serve/lambda-service.ts';
 import { readLocalSettings } from '../../functions/serve/local-env.ts';
@@ -44,7 +44,7 @@ const inProcess: Edge = {
     const add = (fields: object, msg: string): void => void logged.push({ ...fields, msg });
     const log = { info: add, warn: add, error: add };
     const settings = readLocalSettings(environment);
-    const store = new DirectoryStore(settings.modelRepository);
+    const store = new DirectoryRepository(settings.modelRepository);
     const local = composeLocalService(settings, store, log);
     const { app, engine, service } = local;
     await service.start();

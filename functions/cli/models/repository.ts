@@ -1,10 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { homedir, hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
-import { DirectoryRepository } from '../../adapters/directory-repository.ts';
-import { DiskCache } from '../../adapters/disk-cache.ts';
-import { S3Repository } from '../../adapters/s3-repository.ts';
-import { parseS3Location } from '../../adapters/s3-store.ts';
+import { modelRepository } from '../../adapters/model-repository.ts';
 import type { ModelRepository } from '../../inference/ports.ts';
 import { Publisher } from '../../inference/publisher.ts';
 import { deployedOutput } from '../deployed.ts';
@@ -36,18 +33,16 @@ export async function openRepository(options: Common): Promise<{ location: strin
 
 /** @throws Misuse */
 export async function repositoryAt(location: string): Promise<ModelRepository> {
-  if (location.startsWith('s3://')) {
-    const s3 = parseS3Location(location);
-    if (s3 === undefined) throw new Misuse(`the repository is '${location}'; expected s3://bucket/prefix`);
-    const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx');
-    return new S3Repository(s3, new DiskCache({ folder, share: DISK_SHARE }));
-  }
+  const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx');
+  const repository = modelRepository(location, { folder, share: DISK_SHARE });
+  if (repository === undefined) throw new Misuse(`the repository is '${location}'; expected s3://bucket/prefix`);
+  if (location.startsWith('s3://')) return repository;
   const found = await stat(location).catch(() => undefined);
   if (!found?.isDirectory()) {
     const what = found === undefined ? 'which does not exist' : 'which is a file';
     throw new Misuse(`the repository is '${location}', ${what}; expected a folder of models, or s3://bucket/prefix`);
   }
-  return new DirectoryRepository(location);
+  return repository;
 }
 
 export function publisherOf(repository: ModelRepository, { by, reason }: Common): Publisher {

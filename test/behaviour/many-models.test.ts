@@ -1,0 +1,87 @@
+// Hundreds of models on memory for twenty, and hundreds in a bucket on disk for a few.
+
+import { readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, expect, inject, test } from 'vitest';
+import { ALLOCATION } from '../../functions/adapters/session-memory.ts';
+import { type ServerProcess, startServer } from '../setup/edges.ts';
+import { madeRepository } from '../setup/repository.ts';
+import { identityInput, infer } from '../setup/requests.ts';
+
+const MODELS = 300;
+const FIT = 20;
+const MILLISECONDS = 20_000;
+const CLIENTS = 8;
+
+const { folder, model, remove } = madeRepository(() => inject('repository'));
+let server: ServerProcess;
+afterAll(async () => {
+  await server.close();
+  remove();
+});
+
+/** What a child process has of its own when it has loaded and unloaded models, in bytes. */
+const BARE_CHILD = 40e6;
+
+/** Memory of a server and of its children, but for what each child takes without models; in bytes. */
+function ownBytes(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').filter(Boolean);
+  return [pid, ...children.map(Number)].reduce((sum, each) => {
+    const kilobytes = Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${each}/status`, 'utf8'))?.[1] ?? 0);
+    return sum + Math.max(0, kilobytes * 1024 - (each === pid ? 0 : BARE_CHILD));
+  }, 0);
+}
+
+const input = identityInput('FP32', [1, 700], Array(700).fill(0));
+
+test('300 models on memory for 20: any of them answers, memory stays bounded, nothing loads twice at once', {
+  timeout: 120_000,
+}, async () => {
+  // Two megabytes each: the weights decide, not the session around them.
+  for (let i = 0; i < MODELS; i++) model(`m${i}`, 'wide', '');
+  const bytes = statSync(join(folder, 'm0/1/model.onnx')).size;
+  // As the server itself counts: two processes may hold a copy each, and its own one.
+  const each = 2 * (bytes * 1.2 + 512 * 1024) + 3 * (bytes * 1.2 + 512 * 1024);
+  const budget = Math.ceil(FIT * each);
+  server = await startServer({
+    MODEL_REPOSITORY: folder,
+    MODEL_MEMORY_BYTES: `${budget}`,
+    PRELOAD_MODELS: 'm0',
+    ...ALLOCATION,
+  });
+  const pid = server.process.pid as number;
+  for (let i = 0; i < 8; i++) await infer(server, 'm0', input);
+  const before = ownBytes(pid);
+  const samples: number[] = [];
+  const loaded = (): number => server.logged.filter(({ msg }) => msg === 'loaded model').length;
+  const unloaded = (): number => server.logged.filter(({ msg }) => msg === 'unloaded model to make room').length;
+  const end = Date.now() + MILLISECONDS;
+  let answers = 0;
+  const client = async (): Promise<void> => {
+    while (Date.now() < end) {
+      const name = `m${Math.floor(Math.random() * MODELS)}`;
+      const { status, text } = await infer(server, name, input);
+      expect([status, status === 200 ? '' : text]).toEqual([200, '']);
+      answers++;
+    }
+  };
+  const watch = async (): Promise<void> => {
+    while (Date.now() < end) {
+      samples.push(ownBytes(pid));
+      expect(loaded() - unloaded()).toBeLessThanOrEqual(FIT);
+      await sleep(250);
+    }
+  };
+  await Promise.all([watch(), ...Array.from({ length: CLIENTS }, client)]);
+  expect(answers).toBeGreaterThan(MODELS);
+  expect(unloaded()).toBeGreaterThan(FIT);
+  // The first third fills the memory; from then on it is level.
+  const later = samples.slice(Math.floor(samples.length / 3));
+  const [middle, last] = [later.slice(0, 10), later.slice(-10)].map((part) => Math.max(...part)) as [number, number];
+  expect(last).toBeLessThan(middle * 1.1);
+  expect(last - before).toBeLessThan(budget * 1.1);
+  const { text } = await server.call('/v2/repository/index', { method: 'POST' });
+  const states = (JSON.parse(text) as { name: string; state?: string }[]).filter(({ state }) => state !== undefined);
+  expect(states.length).toBeLessThanOrEqual(FIT);
+});
