@@ -7,7 +7,6 @@ import { isModelName, isVersion } from '../protocol/names.ts';
 import { sha256Of } from './content.ts';
 import { checkHash, checkPath } from './file-check.ts';
 import { parseModelConfig } from './model-config-text.ts';
-import { externalFiles } from './onnx-external-data.ts';
 
 const CONFIG_FILE = 'config.pbtxt';
 const RELEASE_FILE = 'release.json';
@@ -49,7 +48,6 @@ export class DirectoryStore implements ModelStore {
       const found = await sha256Of(createReadStream(join(folder, path))).catch(nothingThere);
       checkHash(path, found, expected);
     }
-    if (filename.endsWith('.onnx')) await externalFiles(join(folder, filename)).catch(nothingThere);
     const names = (await readdir(folder, { recursive: true }).catch(nothingThere)) ?? [];
     const found = await Promise.all(names.map((name) => stat(join(folder, name)).catch(nothingThere)));
     const bytes = found.reduce((sum, file) => sum + (file?.isFile() ? file.size : 0), 0);

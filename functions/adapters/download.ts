@@ -50,7 +50,7 @@ export async function downloadFolder(folder: string, files: readonly RemoteFile[
 
 /** Several ranges at a time, each written where it belongs. */
 async function downloadFile(target: string, remote: RemoteFile, get: GetRange): Promise<void> {
-  const file = await open(target, 'wx');
+  const file = await open(target, 'wx+');
   try {
     await file.truncate(remote.size);
     const ranges = Array.from({ length: Math.ceil(remote.size / RANGE_BYTES) }, (_, i) => ({

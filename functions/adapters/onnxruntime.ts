@@ -6,6 +6,7 @@ import { InvalidRequest } from '../protocol/errors.ts';
 import type { TensorMetadata } from '../protocol/messages.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
+import { externalFiles } from './onnx-external-data.ts';
 
 // Since 1.29 it tells Microsoft about every session (models' names and hashes among it), unless this is set before the first.
 process.env.ORT_DISABLE_TELEMETRY = '1';
@@ -71,6 +72,8 @@ export class OrtSession {
    */
   static async load(path: string, config: ModelConfig, threads: number): Promise<OrtSession> {
     try {
+      // ONNX Runtime itself refuses all that this refuses, but for a second name of a file.
+      if (path.endsWith('.onnx')) await externalFiles(path);
       return new OrtSession(await ort.InferenceSession.create(path, sessionOptions(config, threads)));
     } catch (error) {
       if (error instanceof ModelRejected) throw error;

@@ -115,9 +115,14 @@ export class LoadedVersions {
     return slot?.served && { served: slot.served, end: this.#begin(slot) };
   }
 
-  /** Loads a version that nobody waits for. */
-  prepare(wanted: ToLoad): void {
-    this.#slotOf(wanted).loading.catch(() => {});
+  /** Starts to load a version, and waits for that no longer than `patienceMs`. */
+  async prepare(wanted: ToLoad, patienceMs = 0): Promise<void> {
+    const loaded = this.#slotOf(wanted).loading.catch(() => {});
+    if (patienceMs === 0) return;
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, patienceMs);
+    await Promise.race([loaded, late.promise]);
+    clearTimeout(timer);
   }
 
   /** Removes what is known of a model, and returns it. */

@@ -21,6 +21,8 @@ export type Use = Lease & {
 export type RegistrySettings = {
   /** Serve only models that `load` was called for, instead of all. */
   readonly explicit: boolean;
+  /** How long a request waits for a new version, in milliseconds, before the one before it answers. */
+  readonly swapPatienceMs: number;
   readonly endCanary: EndCanary;
 };
 
@@ -31,6 +33,7 @@ export class ModelRegistry {
   readonly #telemetry: Telemetry;
   readonly #log: Log;
   readonly #endCanary: EndCanary;
+  readonly #swapPatienceMs: number;
   readonly #watch = new CanaryWatch();
   /** Canaries that were worse, by model. */
   readonly #ended = new Map<string, string>();
@@ -48,6 +51,7 @@ export class ModelRegistry {
     this.#telemetry = telemetry;
     this.#log = log;
     this.#endCanary = settings.endCanary;
+    this.#swapPatienceMs = settings.swapPatienceMs;
     this.isExplicit = settings.explicit;
   }
 
@@ -129,7 +133,7 @@ export class ModelRegistry {
         const { released, servable } = listing;
         const wanted = released === undefined ? servable.slice(-1) : [released.live, released.canary?.version];
         for (const version of servable) {
-          if (wanted.includes(version)) this.#loaded.prepare(this.#toLoad({ model, version }, listing));
+          if (wanted.includes(version)) void this.#loaded.prepare(this.#toLoad({ model, version }, listing));
         }
       }),
     );
@@ -189,10 +193,12 @@ export class ModelRegistry {
       try {
         // Nobody waits for a version that is new while another one can answer.
         if (this.#loaded.stateOf(wanted) !== 'READY') {
-          this.#loaded.prepare(wanted);
-          const isLoading = this.#loaded.stateOf(wanted) === 'LOADING';
-          const lastGood = isLoading ? this.#useLastGood(model, released) : undefined;
-          if (lastGood !== undefined) return lastGood;
+          const lastGood = this.#useLastGood(model, released);
+          await this.#loaded.prepare(wanted, lastGood === undefined ? 0 : this.#swapPatienceMs);
+          if (lastGood !== undefined) {
+            if (this.#loaded.stateOf(wanted) === 'LOADING') return lastGood;
+            lastGood.end();
+          }
         }
         const lease = await this.#loaded.use(wanted);
         await this.#loaded.keepOnly(model, servable);

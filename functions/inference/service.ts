@@ -16,7 +16,7 @@ import { hasNonFinite } from './closeness.ts';
 import type { ModelState } from './loaded-versions.ts';
 import type { ServedModel } from './model-loader.ts';
 import type { Computed, InferenceRecord, OverrideReader, Telemetry } from './ports.ts';
-import type { ModelRegistry } from './registry.ts';
+import type { ModelRegistry, Use } from './registry.ts';
 import { batchRows, checkInputs, outputNames, toClientShapes, toModelShapes } from './signature.ts';
 import { type ModelStatistics, Statistics } from './statistics.ts';
 
@@ -167,7 +167,8 @@ export class InferenceService {
    */
   async infer(request: InferRequest, model: string, version?: string, caller?: string): Promise<InferResponse> {
     const started = performance.now();
-    const use = await this.#registry.use(model, version, caller ?? request.id);
+    const timeout = this.#timeout(request);
+    const use = await within(timeout, model, this.#registry.use(model, version, caller ?? request.id));
     const { served, end, trial } = use;
     const { serving, loaded } = served;
     const rows = batchRows(serving, request.inputs);
@@ -200,7 +201,7 @@ export class InferenceService {
       const names = outputNames(model, serving, request.outputs);
       const inputs = toModelShapes(serving.inputs, request.inputs);
       isRunning = true;
-      const computed = await loaded.run(inputs, names, started + this.#timeout(request));
+      const computed = await loaded.run(inputs, names, started + timeout);
       const outputs = classified(request, served, toClientShapes(serving.outputs, computed.outputs));
       record('success', computed);
       return { id: request.id, modelName: model, modelVersion: served.version, outputs };
@@ -216,6 +217,21 @@ export class InferenceService {
   #timeout({ parameters: { timeout } }: InferRequest): number {
     const { requestTimeoutMs } = this.#settings;
     return typeof timeout === 'number' && timeout > 0 ? Math.min(requestTimeoutMs, timeout / 1000) : requestTimeoutMs;
+  }
+}
+
+/** A model that is still on its way to this machine then goes on, for those who ask later. */
+async function within(ms: number, model: string, using: Promise<Use>): Promise<Use> {
+  if (ms === Number.POSITIVE_INFINITY) return using;
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    using.then(({ end }) => end()).catch(() => {});
+    late.reject(new Unavailable(`'${model}' is still being loaded; try again later`, 1));
+  }, ms);
+  try {
+    return await Promise.race([using, late.promise]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

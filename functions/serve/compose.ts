@@ -20,6 +20,7 @@ export type ServiceChoices = {
   readonly serverName: string;
   readonly staleMs: number;
   readonly explicit: boolean;
+  readonly swapPatienceMs: number;
   /** Models that are never unloaded to make room for others. */
   readonly preloadModels: readonly string[];
   readonly modelMemory: number;
@@ -37,11 +38,11 @@ export function composeService(
   choices: ServiceChoices,
 ): { registry: ModelRegistry; service: InferenceService } {
   const loader = new ModelLoader(engine, log, choices);
-  const { explicit, preloadModels, modelMemory, staleMs } = choices;
+  const { explicit, preloadModels, modelMemory, staleMs, swapPatienceMs } = choices;
   const catalogue = new Catalogue(store, telemetry, log, { staleMs, patienceMs: PATIENCE_MS });
   const keepLoaded = (model: string): boolean => explicit || preloadModels.includes(model);
   const loaded = new LoadedVersions(loader, telemetry, log, { modelMemory, keepLoaded });
-  const registry = new ModelRegistry(catalogue, loaded, telemetry, log, { explicit, endCanary });
+  const registry = new ModelRegistry(catalogue, loaded, telemetry, log, { explicit, swapPatienceMs, endCanary });
   const service = new InferenceService(registry, telemetry, new TemporaryOverrides(), {
     name: choices.serverName,
     version: packageJson.version,

@@ -26,6 +26,8 @@ export type LambdaMachine = {
 const MB_PER_VCPU = 1_769;
 /** The list of a model's versions is read again before a version is chosen, when it is older than this. */
 const REFRESH_MS = 30_000;
+/** Between two requests nothing is loaded: each gives a new version this much time. */
+const SWAP_PATIENCE_MS = 500;
 /** What Node, ONNX Runtime and the largest request and answer take of the function's memory. */
 const PROCESS_MB = 256;
 const MIN_MODEL_MEMORY_MB = 64;
@@ -55,6 +57,7 @@ export async function startLambdaService(
       ...settings,
       explicit: false,
       staleMs: REFRESH_MS,
+      swapPatienceMs: SWAP_PATIENCE_MS,
       modelMemory: Math.max(MIN_MODEL_MEMORY_MB, memoryMb - PROCESS_MB) * 1024 ** 2,
       // Nothing can stop a run in this process but the function's own timeout.
       requestTimeoutMs: Number.POSITIVE_INFINITY,

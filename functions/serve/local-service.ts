@@ -34,6 +34,8 @@ export function composeLocalService(settings: LocalSettings, store: ModelReposit
     {
       ...settings,
       explicit: settings.modelControl === 'explicit',
+      // It loads beside the one that answers.
+      swapPatienceMs: 0,
       preloadModels: settings.preloadModels ?? [],
       staleMs: settings.repositoryPollSecs * 1000 + POLL_GRACE_MS,
       modelMemory: settings.modelMemoryBytes ?? Math.floor(machineMemory() * MODEL_MEMORY_SHARE),

@@ -133,6 +133,20 @@ describe.each(KINDS)('a store in $name', ({ open }) => {
     await expect(repository.store.read('m', 'none.txt')).rejects.toThrow();
   });
 
+  test('a file that is not what was published is refused; so is one that is missing, or elsewhere', async () => {
+    const { store } = repository;
+    const large = 'abc'.repeat(4_000_000);
+    await repository.put('m/1/model.onnx', large);
+    await repository.put('m/1/weights.bin', 'abc');
+    const abc = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
+    const sha256 = (await (await store.files('m')).get('1/model.onnx')?.sha256()) as string;
+    const fetched = await store.fetch('m', '1', 'model.onnx', { 'model.onnx': sha256, 'weights.bin': abc });
+    expect(readFileSync(fetched.path, 'utf8')).toBe(large);
+    for (const wrong of ['model.onnx', 'none.bin', '../../m/1/weights.bin']) {
+      await expect(store.fetch('m', '1', 'model.onnx', { [wrong]: abc })).rejects.toThrow(ModelRejected);
+    }
+  });
+
   test('a version that appears or goes is seen by the next look', async () => {
     await repository.put('m/1/model.onnx', 'model');
     expect((await repository.store.find('m')).versions).toEqual(['1']);

@@ -1,0 +1,98 @@
+// Lambda freezes a process between two requests, for any time. What it knew is old then, and its connections are dead.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect, createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { expect, inject, test } from 'vitest';
+import { startLocalAws } from '../setup/local-aws.ts';
+
+/** What is known is taken for current for 30 s. */
+const LONG_MS = 31_000;
+
+test('after a long freeze the live version answers; while S3 does not answer, the last good one, at once', {
+  timeout: 150_000,
+}, async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'serverless-onnx-freeze-'));
+  const aws = await startLocalAws();
+  Object.assign(process.env, aws.env);
+  const s3 = new S3Client({ forcePathStyle: true });
+  const put = (Key: string, Body: string | Uint8Array) =>
+    s3.send(new PutObjectCommand({ Bucket: 'frozen', Key, Body }));
+  await s3.send(new CreateBucketCommand({ Bucket: 'frozen' }));
+  const model = readFileSync(join(inject('repository'), 'identity_fp32/1/model.onnx'));
+  for (const version of ['1', '2']) await put(`m/${version}/model.onnx`, model);
+  await put('m/release.json', '{"live": "1"}');
+
+  // Between the function and S3: connections can be cut, and be left without an answer.
+  const sockets = new Set<Socket>();
+  let isSilent = false;
+  const gate = createServer((socket) => {
+    sockets.add(socket.on('error', () => {}));
+    if (isSilent) return;
+    const { hostname, port } = new URL(aws.endpoint);
+    const upstream = connect(Number(port), hostname);
+    sockets.add(upstream.on('error', () => {}));
+    socket.pipe(upstream).pipe(socket);
+  });
+  gate.listen(0, '127.0.0.1');
+  await once(gate, 'listening');
+  const cut = (): void => {
+    for (const socket of sockets) socket.destroy();
+    sockets.clear();
+  };
+  const { port } = gate.address() as { port: number };
+  const lambda = spawn(process.execPath, [join(import.meta.dirname, 'lambda-process.ts'), join(folder, 'cache')], {
+    env: {
+      ...aws.env,
+      AWS_ENDPOINT_URL: `http://127.0.0.1:${port}`,
+      PATH: process.env.PATH,
+      MODEL_REPOSITORY: 's3://frozen',
+      PRELOAD_MODELS: 'm',
+    },
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines = createInterface(lambda.stdout)[Symbol.asyncIterator]();
+  const ask = async (): Promise<{ status: string; version: string; ms: number }> => {
+    lambda.stdin.write('m\n');
+    const [status = '', version = '', ms] = ((await lines.next()).value as string).split(' ');
+    return { status, version, ms: Number(ms) };
+  };
+  const freeze = async (ms: number): Promise<void> => {
+    lambda.kill('SIGSTOP');
+    await sleep(ms);
+    cut();
+    lambda.kill('SIGCONT');
+  };
+
+  try {
+    expect((await lines.next()).value).toBe('ready');
+    expect(await ask()).toMatchObject({ status: '200', version: '1' });
+    await put('m/release.json', '{"live": "2"}');
+    await freeze(500);
+    // What it knows is not old yet.
+    expect(await ask()).toMatchObject({ status: '200', version: '1' });
+    await freeze(LONG_MS);
+    const versions = [await ask(), await ask(), await ask()].map(({ status, version }) => `${status} ${version}`);
+    expect(versions.at(-1)).toBe('200 2');
+    expect(new Set(versions).isSubsetOf(new Set(['200 1', '200 2']))).toBe(true);
+    isSilent = true;
+    await freeze(LONG_MS);
+    const { ms, ...answer } = await ask();
+    expect(answer).toEqual({ status: '200', version: '2' });
+    // Half a second for the look, and room for a busy machine; S3's own time-outs are ten times as long.
+    expect(ms).toBeGreaterThanOrEqual(490);
+    expect(ms).toBeLessThan(3_000);
+  } finally {
+    lambda.kill('SIGKILL');
+    cut();
+    gate.close();
+    await aws.stop();
+    rmSync(folder, { recursive: true });
+  }
+});

@@ -1,0 +1,25 @@
+// The Lambda function in a process of its own, which can be stopped between two requests, as Lambda does it. It answers
+// each line on standard input, the name of a model, with a line: the status, the version, and the milliseconds it took.
+
+import { createInterface } from 'node:readline';
+import { readLambdaSettings } from '../../functions/serve/lambda-env.ts';
+import { startLambdaService } from '../../functions/serve/lambda-service.ts';
+
+const [cache = ''] = process.argv.slice(2);
+const log = { info() {}, warn() {}, error: (fields: object) => console.error(fields) };
+const handle = await startLambdaService(readLambdaSettings(process.env), { memoryMb: 1769, cache }, log, () => {});
+const body = '{"inputs":[{"name":"INPUT0","shape":[1,1],"datatype":"FP32","data":[1]}]}';
+console.log('ready');
+for await (const model of createInterface(process.stdin)) {
+  const started = performance.now();
+  const event = {
+    httpMethod: 'POST',
+    path: `/v2/models/${model}/infer`,
+    multiValueHeaders: {},
+    body,
+    isBase64Encoded: false,
+  };
+  const { statusCode, body: text } = await handle(event, { awsRequestId: 'a-request' });
+  const version = (JSON.parse(text) as { model_version?: string }).model_version ?? text;
+  console.log(`${statusCode} ${version} ${Math.round(performance.now() - started)}`);
+}
