@@ -3,6 +3,7 @@
 import { type Command, CommanderError, createCommand, Option } from 'commander';
 import { isModelName, isVersion } from '../protocol/names.ts';
 import { exitWith, Misuse } from './failure.ts';
+import { compare } from './models/compare.ts';
 import { pull, push } from './models/copy.ts';
 import { inspect } from './models/inspect.ts';
 import { list } from './models/list.ts';
@@ -68,6 +69,13 @@ change('rollback <model>', 'end the canary; without one, make live what was live
 change('pin <model>', 'keep the live version live: nothing is promoted until unpin').action(pin);
 change('unpin <model>', 'let versions be promoted again').action(unpin);
 command('verify [models...]', 'read every file again, and hold it against its published sha256').action(verify);
+command(
+  'compare <versions...>',
+  'accuracy, speed, size and cost of MODEL or MODEL/VERSION, side by side on the same pictures',
+)
+  .requiredOption('--data <folder>', 'held-out pictures, <class>/<file>.png or .jpg')
+  .option('--memory <megabytes>', 'of the Lambda function whose cost is told', '1769')
+  .action(compare);
 command('push <repository> [models...]', 'copy models to another repository').action(push);
 command('pull <repository> [models...]', 'copy models from another repository').action(pull);
 

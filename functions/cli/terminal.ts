@@ -32,6 +32,28 @@ export function bytesText(bytes: number): string {
   return `${power === 0 ? value : value.toPrecision(3)} ${units[power]}`;
 }
 
+/** Shows how many steps of a long work are done, on a terminal. */
+export class StepProgress {
+  readonly #bar: SingleBar | undefined;
+
+  constructor(label: string, total: number) {
+    if (!process.stderr.isTTY) return;
+    this.#bar = new SingleBar(
+      { format: `${label} [{bar}] {value} of {total} | {eta_formatted}`, hideCursor: true },
+      Presets.legacy,
+    );
+    this.#bar.start(total, 0);
+  }
+
+  step(): void {
+    this.#bar?.increment();
+  }
+
+  stop(): void {
+    this.#bar?.stop();
+  }
+}
+
 /** Shows how much of the contents has been read, on a terminal. */
 export class ByteProgress {
   readonly #bar: SingleBar | undefined;

@@ -1,4 +1,5 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
@@ -95,6 +96,47 @@ describe.each(LOCAL_EDGES)('release.json that changes, through $name', (edge) =>
     release({ live: '1' });
     await until('1');
     expect([...statuses]).toEqual([200]);
+    await client.close();
+  });
+});
+
+describe.each(LOCAL_EDGES)('one flipped bit, through $name', (edge) => {
+  test('a version that is not what was published is not loaded; the one before goes on', async () => {
+    const path = (version: string): string => join(folder, 'flipped', version, 'model.onnx');
+    rmSync(join(folder, 'flipped'), { recursive: true, force: true });
+    model('flipped', 'identity_fp32', '', { versions: ['1', '2'] });
+    const sha256 = {
+      'model.onnx': createHash('sha256')
+        .update(readFileSync(path('1')))
+        .digest('hex'),
+    };
+    const publish = (live: string): void => {
+      const history = ['1', '2'].map((version) => ({ version, sha256 }));
+      writeFileSync(join(folder, 'flipped', 'release.json'), JSON.stringify({ live, history }));
+    };
+    publish('1');
+    const client = await edge.open({ MODEL_REPOSITORY: folder });
+    const seen = async (): Promise<[number, string]> => {
+      const { status, text } = await infer(client, 'flipped', identityInput('FP32', [1, 1], [1]));
+      return [status, JSON.parse(text).model_version];
+    };
+    expect(await seen()).toEqual([200, '1']);
+    const bytes = readFileSync(path('2'));
+    bytes[30] = (bytes[30] ?? 0) ^ 1;
+    writeFileSync(path('2'), bytes);
+    publish('2');
+    const failures = () =>
+      client.logged.filter(({ msg, version }) => msg === 'failed to load model' && version === '2');
+    for (const end = Date.now() + SOON_MS; failures().length === 0; await sleep(50)) {
+      expect(await seen()).toEqual([200, '1']);
+      expect(Date.now()).toBeLessThan(end);
+    }
+    expect(await seen()).toEqual([200, '1']);
+    expect((await client.call('/metrics')).text).toMatch(/serverless_onnx_stale_served_total{model="flipped"} [1-9]/);
+    const { status, text } = await client.call('/v2/models/flipped/versions/2/infer', {
+      body: JSON.stringify({ inputs: identityInput('FP32', [1, 1], [1]) }),
+    });
+    expect([status, text]).toEqual([503, expect.stringContaining('model.onnx has sha256')]);
     await client.close();
   });
 });

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, inject, test } from 'vitest';
 import { repositoryAt } from '../../functions/cli/models/repository.ts';
+import { ensureVenv } from '../../functions/cli/venv.ts';
 import { parseRelease } from '../../functions/inference/release.ts';
 import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
 
@@ -200,6 +201,27 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(/c\/1\/(golden.json|model.onnx) is another one there/)]);
   });
 
+  test('compare tells how good, how fast, how large and how dear', { timeout: 60_000 }, async () => {
+    await digits('--config', join(DIGITS, 'config.pbtxt'), '--labels', join(DIGITS, 'labels.txt'));
+    await digits();
+    const held = join(folder, 'held-out');
+    const { stdout } = await promisify(execFile)(await ensureVenv(), [join(ROOT, 'test/cli/held_out.py'), held]);
+    const expected = JSON.parse(stdout) as { correct: number; samples: number };
+    const rows = await json('compare', 'digits', 'digits/2', '--data', held);
+    expect(rows).toMatchObject([
+      { model: 'digits', version: '1', ...expected },
+      { model: 'digits', version: '2', ...expected },
+    ]);
+    expect(rows[0].usd).toBeGreaterThan(3.7);
+    const { code, stderr } = await models(
+      'compare',
+      'digits',
+      '--data',
+      repository.startsWith('/') ? repository : ROOT,
+    );
+    expect([code, stderr]).toEqual([1, expect.stringContaining('holds no pictures')]);
+  });
+
   test('of 50 promoters one wins, and the others are told', { timeout: 180_000 }, async () => {
     const all = await repositoryAt(repository);
     for (let version = 1; version <= 51; version++) {
@@ -266,6 +288,8 @@ describe('what can not be understood ends with exit code 2 and a sentence', () =
     [['publish', ROOT, '--as', 'm'], 'is no file'],
     [['publish', 'package.json'], "required option '--as <model>' not specified"],
     [['push', 'no-such-folder'], "the repository is 'no-such-folder', which does not exist"],
+    [['compare', 'digits', '--data', 'package.json'], "--data is 'package.json'; expected a folder"],
+    [['compare', 'a/b', '--data', ROOT], "'a/b' is no version; expected MODEL or MODEL/VERSION"],
     [['lits'], "unknown command 'lits'\n(Did you mean list?)"],
   ])('%j', async (args, sentence) => {
     repository = folder;

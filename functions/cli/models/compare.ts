@@ -1,0 +1,119 @@
+import { stat } from 'node:fs/promises';
+import { labelledImages } from '../../adapters/labelled-images.ts';
+import { type Evaluation, evaluate, type Sample } from '../../inference/evaluate.ts';
+import { imageTensor } from '../../inference/image-tensor.ts';
+import type { ServedModel } from '../../inference/model-loader.ts';
+import type { ModelRepository } from '../../inference/ports.ts';
+import { wilsonInterval } from '../../inference/proportion.ts';
+import { parseRelease } from '../../inference/release.ts';
+import { servableVersions } from '../../inference/serving-config.ts';
+import { isModelName, isVersion } from '../../protocol/names.ts';
+import { Failure, Misuse } from '../failure.ts';
+import { bytesText, StepProgress, table } from '../terminal.ts';
+import { withLoader } from './engine.ts';
+import { type Common, openRepository } from './repository.ts';
+
+export type Comparing = Common & { readonly data: string; readonly memory: string };
+
+/** List prices of us-east-1 in USD: a GB-second and a request of Lambda on arm64, a request of a REST API. */
+const GB_SECOND = 0.0000133334;
+const REQUEST = 0.2e-6 + 3.5e-6;
+/** What a request takes beside the model, in milliseconds. */
+const OVERHEAD_MS = 2;
+
+type Compared = Evaluation & { readonly model: string; readonly version: string; readonly bytes: number };
+
+/** Versions, of one model or of several, side by side on the same pictures: which one to choose. */
+export async function compare(wanted: readonly string[], options: Comparing): Promise<void> {
+  const memory = /^\d{3,5}$/.test(options.memory) ? Number(options.memory) : 0;
+  if (memory < 128 || memory > 10_240) {
+    throw new Misuse(`--memory is '${options.memory}'; expected megabytes of a Lambda function, 128 to 10240`);
+  }
+  const found = await stat(options.data).catch(() => undefined);
+  if (!found?.isDirectory())
+    throw new Misuse(`--data is '${options.data}'; expected a folder <class>/<file>.png or .jpg`);
+  const { repository } = await openRepository(options);
+  const ids = await Promise.all(wanted.map((text) => versionOf(repository, text)));
+  const images = await labelledImages(options.data);
+  const classes = [...new Set(images.map(({ label }) => label))];
+  const progress = new StepProgress('comparing', ids.length * images.length);
+  const rows: Compared[] = [];
+  try {
+    for (const id of ids) {
+      const { config } = await repository.find(id.model);
+      rows.push(
+        await withLoader(async (loader) => {
+          const served = await loader.load(repository, id, config);
+          const { predictions, ...found } = await evaluate(served, samples(served, images, progress), classes);
+          const files = await repository.files(id.model);
+          const bytes = files.get(`${id.version}/${config.default_model_filename || 'model.onnx'}`)?.size ?? 0;
+          await served.unload();
+          return { ...id, ...found, predictions, bytes };
+        }),
+      );
+    }
+  } finally {
+    progress.stop();
+  }
+  const usd = ({ inferMs }: Pick<Compared, 'inferMs'>): number =>
+    1e6 * (REQUEST + ((inferMs + OVERHEAD_MS) / 1000) * (memory / 1024) * GB_SECOND);
+  if (options.json) {
+    const plain = rows.map(({ predictions: _, ...row }) => ({
+      ...row,
+      accuracy: row.correct / row.samples,
+      usd: usd(row),
+    }));
+    console.log(JSON.stringify(plain));
+    return;
+  }
+  console.log(
+    table(
+      rows.map((row) => {
+        const [low, high] = wilsonInterval(row.correct, row.samples).map(percent);
+        return {
+          model: row.model,
+          version: row.version,
+          accuracy: `${percent(row.correct / row.samples)} (${row.correct} of ${row.samples})`,
+          '95 % interval': `${low} to ${high}`,
+          'median run': `${row.inferMs.toFixed(2)} ms`,
+          size: bytesText(row.bytes),
+          'USD per million': usd(row).toFixed(2),
+        };
+      }),
+    ),
+  );
+  console.log(
+    `\nruns on one thread of this machine; costs of Lambda with ${memory} MB at that speed and of API Gateway`,
+  );
+}
+
+async function* samples(
+  { serving }: ServedModel,
+  images: Awaited<ReturnType<typeof labelledImages>>,
+  progress: StepProgress,
+): AsyncIterable<Sample> {
+  for (const image of images) {
+    const [input] = serving.inputs;
+    if (input === undefined) return;
+    yield { tensor: imageTensor(input, await image.read()), label: image.label };
+    progress.step();
+  }
+}
+
+/** `model`, whose live version is meant, or `model/version`. */
+async function versionOf(repository: ModelRepository, text: string): Promise<{ model: string; version: string }> {
+  const [model = '', wanted, ...more] = text.split('/');
+  if (!isModelName(model) || (wanted !== undefined && !isVersion(wanted)) || more.length > 0) {
+    throw new Misuse(`'${text}' is no version; expected MODEL or MODEL/VERSION, like digits/2`);
+  }
+  const { config, versions, release } = await repository.find(model);
+  const version =
+    wanted ??
+    (release === undefined ? servableVersions(config.version_policy, versions).at(-1) : parseRelease(release).live);
+  if (version === undefined || !versions.includes(version)) throw new Failure(`'${text}' is not found`);
+  return { model, version };
+}
+
+function percent(share: number): string {
+  return `${(share * 100).toFixed(2)} %`;
+}
