@@ -35,6 +35,8 @@ export class ModelRegistry {
   readonly #endCanary: EndCanary;
   readonly #swapPatienceMs: number;
   readonly #watch = new CanaryWatch();
+  /** The version of each model that answered last, but for canaries. */
+  readonly #lastGood = new Map<string, string>();
   /** Canaries that were worse, by model. */
   readonly #ended = new Map<string, string>();
   readonly isExplicit: boolean;
@@ -193,7 +195,7 @@ export class ModelRegistry {
       try {
         // Nobody waits for a version that is new while another one can answer.
         if (this.#loaded.stateOf(wanted) !== 'READY') {
-          const lastGood = this.#useLastGood(model, released);
+          const lastGood = this.#useLastGood(model);
           await this.#loaded.prepare(wanted, lastGood === undefined ? 0 : this.#swapPatienceMs);
           if (lastGood !== undefined) {
             if (this.#loaded.stateOf(wanted) === 'LOADING') return lastGood;
@@ -202,8 +204,9 @@ export class ModelRegistry {
         }
         const lease = await this.#loaded.use(wanted);
         await this.#loaded.keepOnly(model, servable);
-        if (released?.canary === undefined) return lease;
-        const canary = released.canary.version;
+        const canary = released?.canary?.version;
+        if (version !== canary) this.#lastGood.set(model, version);
+        if (canary === undefined) return lease;
         return { ...lease, trial: { canary, variant: version === canary ? 'canary' : 'live' } };
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;
@@ -211,7 +214,7 @@ export class ModelRegistry {
       }
     }
     // None of the versions that should serve loads: the last good one goes on.
-    const lastGood = this.#useLastGood(model, released);
+    const lastGood = this.#useLastGood(model);
     if (lastGood !== undefined) {
       this.#telemetry.staleServed(model);
       return lastGood;
@@ -233,9 +236,10 @@ export class ModelRegistry {
     return released;
   }
 
-  /** A version that serves already; not the canary, which is not proven to be good. */
-  #useLastGood(model: string, released: Release | undefined): Lease | undefined {
-    return this.#loaded.useLoaded((id) => id.model === model && id.version !== released?.canary?.version);
+  /** The version that answered last, where it is still loaded; not a canary, which is not proven to be good. */
+  #useLastGood(model: string): Lease | undefined {
+    const version = this.#lastGood.get(model);
+    return this.#loaded.useLoaded((id) => id.model === model && id.version === version);
   }
 
   #toLoad(id: ModelId, { config, released }: Listing): ToLoad {
