@@ -29,6 +29,7 @@ export function declareDeployment(
     description: 'serverless-onnx: the models as a service',
     config,
     repository: models.repository,
+    models: modelNames(files),
     preloadModels: config.preloadModels ?? modelNames(files).slice(0, MAX_PRELOADED),
   });
   // Models are there before the first request may ask for them.

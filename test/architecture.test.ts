@@ -19,6 +19,7 @@ const ARROWS: { [room: string]: readonly string[] } = {
     'functions/protocol',
     'package.json',
   ],
+  'functions/retrain': ['functions/adapters', 'functions/inference', 'functions/protocol'],
   'functions/cli': ['functions/http', 'functions/adapters', 'functions/inference', 'functions/protocol'],
   infra: ['functions/serve/lambda-env.ts', 'functions/protocol/names.ts'],
 };

@@ -30,8 +30,6 @@ export type NewVersion = {
 export type Condition = {
   /** Refuse where another version is live by now. */
   readonly ifLive?: string | undefined;
-  /** Refuse where another version is the canary by now, or none. */
-  readonly ifCanary?: string | undefined;
 };
 
 /** How often a change is made again that others came before. */
@@ -94,6 +92,19 @@ export class Publisher {
     });
   }
 
+  /** Ends the canary, or only that one; refuses where there is none by now. */
+  endCanary(model: string, version?: string): Promise<Release> {
+    return this.#change(model, {}, (release) => {
+      const found = release.canary?.version;
+      if (found === undefined || (version !== undefined && found !== version)) {
+        throw new ChangeRefused(
+          `'${model}' has ${found === undefined ? 'no canary' : `another canary, ${found}`} by now`,
+        );
+      }
+      return rolledBack(release, undefined, this.#author());
+    });
+  }
+
   pin(model: string, condition: Condition = {}): Promise<Release> {
     return this.#change(model, condition, (release) => pinned(release, this.#author()));
   }
@@ -104,16 +115,13 @@ export class Publisher {
 
   async #change(
     model: string,
-    { ifLive, ifCanary }: Condition,
+    { ifLive }: Condition,
     change: (release: Release, stored: StoredModel) => Release,
   ): Promise<Release> {
     const { tag, release, stored } = await this.#read(model);
     if (release === undefined) throw new ChangeRefused(`'${model}' is not found`);
     if (ifLive !== undefined && release.live !== ifLive) {
       throw new ChangeRefused(`version ${release.live} of '${model}' is live by now; expected ${ifLive}`);
-    }
-    if (ifCanary !== undefined && release.canary?.version !== ifCanary) {
-      throw new ChangeRefused(`version ${ifCanary} of '${model}' is no longer the canary`);
     }
     const changed = change(release, stored);
     await this.#write(model, changed, tag);

@@ -69,7 +69,7 @@ function canaryEnder(repository: ModelRepository): EndCanary {
       by: 'serverless-onnx',
       reason,
     }));
-    await publisher.rollBack(model, undefined, false, { ifCanary: version });
+    await publisher.endCanary(model, version);
   };
 }
 

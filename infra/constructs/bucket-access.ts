@@ -7,9 +7,14 @@ import type { Bucket } from 'aws-cdk-lib/aws-s3';
  * @param prefix with its slash at the end: `models/`
  */
 export function allowBelow(role: Role, actions: readonly string[], bucket: Bucket, prefix: string): void {
-  role.addToPolicy(new PolicyStatement({ actions: [...actions], resources: [bucket.arnForObjects(`${prefix}*`)] }));
+  allowObjects(role, actions, bucket, `${prefix}*`);
+}
+
+/** @param pattern of keys, with `*` for the names of models */
+export function allowObjects(role: Role, actions: readonly string[], bucket: Bucket, pattern: string): void {
+  role.addToPolicy(new PolicyStatement({ actions: [...actions], resources: [bucket.arnForObjects(pattern)] }));
   Validations.of(role).acknowledge({
-    id: `AwsSolutions-IAM5[Resource::${nameInFindings(role, bucket)}/${prefix}*]`,
+    id: `AwsSolutions-IAM5[Resource::${nameInFindings(role, bucket)}/${pattern}]`,
     reason: 'A prefix of one bucket: the names of the models below it are not known when this is deployed.',
   });
 }

@@ -1,7 +1,7 @@
 import type { Template } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
 import { openApi } from '../../functions/http/openapi.ts';
-import { deploymentWith, propertiesOf, type Resource, resourcesOf } from './deployments.ts';
+import { deploymentWith, inferenceFunction, propertiesOf, type Resource, resourcesOf } from './deployments.ts';
 
 const byDefault = deploymentWith().serving;
 
@@ -43,7 +43,7 @@ test('takes every body as bytes, answers uncompressed, in the region', () => {
 
 test('waits as long as the function may take, and every method calls its alias', () => {
   const { serving } = deploymentWith({ timeoutSeconds: 7 });
-  const inference = propertiesOf(serving, 'AWS::Lambda::Function');
+  const inference = inferenceFunction(serving);
   expect(inference.Timeout).toBe(7);
   const [alias] = Object.keys(resourcesOf(serving, 'AWS::Lambda::Alias'));
   for (const { Properties } of Object.values(methodsOf(serving))) {
@@ -74,7 +74,7 @@ test('is throttled, traced, and logged as JSON for as long as the configuration 
   const { Format } = stage(serving).AccessLogSetting;
   expect(JSON.parse(Format)).toMatchObject({ status: '$context.status', ms: '$context.responseLatency' });
   const groups = Object.values(resourcesOf(serving, 'AWS::Logs::LogGroup'));
-  expect(groups.map(({ Properties }) => Properties.RetentionInDays)).toEqual([14, 14]);
+  expect(groups.map(({ Properties }) => Properties.RetentionInDays)).toEqual([14, 14, 14]);
 });
 
 describe('authentication', () => {

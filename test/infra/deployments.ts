@@ -43,6 +43,12 @@ export function resourcesOf(template: Template, type: string): { [id: string]: R
   return template.findResources(type) as { [id: string]: Resource };
 }
 
+/** The properties of the function that answers requests: the only one with an image. */
+export function inferenceFunction(serving: Template): Resource['Properties'] {
+  const functions = Object.values(resourcesOf(serving, 'AWS::Lambda::Function'));
+  return functions.find(({ Properties }) => Properties.PackageType === 'Image')?.Properties;
+}
+
 /** The properties of the one resource of its type. */
 export function propertiesOf(template: Template, type: string): Resource['Properties'] {
   const [resource, ...others] = Object.values(resourcesOf(template, type));

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
 import { readLambdaSettings } from '../../functions/serve/lambda-env.ts';
-import { deploymentWith, propertiesOf, type Resource, resourcesOf } from './deployments.ts';
+import { deploymentWith, inferenceFunction, propertiesOf, type Resource, resourcesOf } from './deployments.ts';
 
 const byDefault = deploymentWith();
-const functionOf = ({ serving }: typeof byDefault) => propertiesOf(serving, 'AWS::Lambda::Function');
+const functionOf = ({ serving }: typeof byDefault) => inferenceFunction(serving);
 
 test('the function is what the configuration says, and reads what infra wrote', () => {
   const inference = functionOf(
@@ -120,7 +120,7 @@ test('two deployments share no name that an account has once, and no export', ()
       const resources = Object.values(Resources as { [id: string]: Resource }).flatMap(({ Type, Properties = {} }) =>
         Object.entries(Properties)
           // What refers to a resource is as much of the deployment's own as that.
-          .filter(([, value]) => !JSON.stringify(value).startsWith('{"Ref"'))
+          .filter(([, value]) => !/^{"(Ref|Fn::GetAtt)"/.test(JSON.stringify(value)))
           .filter(([property]) => onceInAnAccount.test(property) || onceInAnAccount.test(`${Type}.${property}`))
           .map(([property, value]) => `${Type}.${property} ${JSON.stringify(value)}`),
       );

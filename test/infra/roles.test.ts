@@ -44,6 +44,15 @@ function withoutHash(id: string): string {
   return id.replace(/[0-9A-F]{8}$/, '');
 }
 
+/** It may write one file of each model, which says what is live. */
+const CanaryGuardRole = [
+  'logs:CreateLogStream on <CanaryGuardLogs>',
+  'logs:PutLogEvents on <CanaryGuardLogs>',
+  's3:GetObject on <Repository>/models/*',
+  's3:ListBucket on <Repository> if {"StringLike":{"s3:prefix":"models/*"}}',
+  's3:PutObject on <Repository>/models/*/release.json',
+  'sns:Publish on <AlarmsTopic>',
+];
 const inferenceLog = ['logs:CreateLogStream on <InferenceLogs>', 'logs:PutLogEvents on <InferenceLogs>'];
 const tracing = ['xray:PutTelemetryRecords on *', 'xray:PutTraceSegments on *'];
 /** API Gateway's own, for the logs of all APIs of the account. */
@@ -72,6 +81,7 @@ describe('the service', () => {
   test('reads models, and writes nothing but its log and its traces', () => {
     expect(rightsOf(deploymentWith().serving)).toEqual({
       RestApiCloudWatchRole,
+      CanaryGuardRole,
       InferenceRole: [
         ...inferenceLog,
         's3:GetObject on <Repository>/models/*',
@@ -94,11 +104,16 @@ describe('the service', () => {
     { provisionedConcurrency: 1, provisionedConcurrencyMax: 2, webAclRequestsPer5Minutes: 100 },
   ])('%j: has no further role', (options) => {
     const roles = Object.keys(rightsOf(deploymentWith(options).serving));
-    expect(roles.sort()).toEqual(['InferenceRole', 'RestApiCloudWatchRole']);
+    expect(roles.sort()).toEqual(['CanaryGuardRole', 'InferenceRole', 'RestApiCloudWatchRole']);
   });
 
-  test('only this API may call the function', () => {
-    const permissions = Object.values(resourcesOf(deploymentWith().serving, 'AWS::Lambda::Permission'));
+  test('only this API may call the function, and only alarms the one that ends a canary', () => {
+    const all = Object.values(resourcesOf(deploymentWith().serving, 'AWS::Lambda::Permission'));
+    const isAlarm = ({ Properties }: Resource) => Properties.Principal === 'lambda.alarms.cloudwatch.amazonaws.com';
+    expect(all.filter(isAlarm).map(({ Properties }) => flat(Properties.SourceArn))).toEqual([
+      expect.stringContaining('CanaryGuardWorsedigits'),
+    ]);
+    const permissions = all.filter((permission) => !isAlarm(permission));
     expect(permissions).toHaveLength(1);
     expect(permissions[0]?.Properties).toMatchObject({
       Action: 'lambda:InvokeFunction',

@@ -1,0 +1,88 @@
+import { join } from 'node:path';
+import { Duration, Validations } from 'aws-cdk-lib';
+import { Alarm, ComparisonOperator, MathExpression, Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { LambdaAction, SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
+import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import type { Bucket } from 'aws-cdk-lib/aws-s3';
+import type { Topic } from 'aws-cdk-lib/aws-sns';
+import { Construct } from 'constructs';
+import { bundle } from '../images/bundle.ts';
+import { stagingFolder } from '../images/staging.ts';
+import { allowObjects } from './bucket-access.ts';
+import { functionRole } from './function-role.ts';
+
+export type CanaryGuardProps = {
+  readonly repository: Bucket;
+  readonly models: readonly string[];
+  readonly metricsNamespace: string;
+  readonly topic: Topic;
+  readonly logRetentionDays: number;
+};
+
+/**
+ * The rule by which each process judges a canary as well (functions/inference/canary-watch.ts), on what all of them
+ * have counted: the share of bad answers, from five on, or the time that an answer takes.
+ */
+const WORSE = 'IF(bad >= 5 AND share > FILL(liveShare, 0) + 0.05, 1, IF(ms > 2 * liveMs AND ms > liveMs + 1, 1, 0))';
+
+/** Ends a canary that is worse than the live version: an alarm for each model, and the function that it invokes. */
+export class CanaryGuard extends Construct {
+  constructor(scope: Construct, id: string, props: CanaryGuardProps) {
+    super(scope, id);
+    const { repository, models, metricsNamespace, topic } = props;
+    const code = stagingFolder();
+    bundle('functions/retrain/end-canary.ts', join(code, 'end-canary.mjs'));
+    const { role, logGroup } = functionRole(this, props.logRetentionDays);
+    const ender = new LambdaFunction(this, 'Function', {
+      description: 'Takes a canary out of release.json',
+      runtime: Runtime.NODEJS_24_X,
+      handler: 'end-canary.handler',
+      code: Code.fromAsset(code),
+      timeout: Duration.minutes(1),
+      memorySize: 512,
+      role,
+      logGroup,
+      deadLetterTopic: topic,
+      environment: { MODEL_REPOSITORY: `s3://${repository.bucketName}/models` },
+    });
+    Validations.of(ender).acknowledge({
+      id: 'Serverless-LambdaTracing',
+      reason: 'It runs when an alarm sounds and calls nothing but S3; its log says what it did.',
+    });
+    allowObjects(role, ['s3:GetObject'], repository, 'models/*');
+    allowObjects(role, ['s3:PutObject'], repository, 'models/*/release.json');
+    role.addToPolicy(
+      new PolicyStatement({
+        actions: ['s3:ListBucket'],
+        resources: [repository.bucketArn],
+        conditions: { StringLike: { 's3:prefix': 'models/*' } },
+      }),
+    );
+    for (const model of models) {
+      const trial = (variant: 'live' | 'canary', metricName: string, statistic: string): Metric =>
+        new Metric({ namespace: metricsNamespace, metricName, dimensionsMap: { model, variant }, statistic });
+      const alarm = new Alarm(this, `Worse-${model}`, {
+        alarmDescription: `The canary of ${model} was worse than its live version, and was ended. What to do: docs/runbook.md, section WorseCanary.`,
+        metric: new MathExpression({
+          expression: WORSE,
+          label: `canary of ${model} is worse`,
+          period: Duration.minutes(1),
+          usingMetrics: {
+            bad: trial('canary', 'TrialBad', Stats.SUM),
+            share: trial('canary', 'TrialBad', Stats.AVERAGE),
+            liveShare: trial('live', 'TrialBad', Stats.AVERAGE),
+            ms: trial('canary', 'TrialDuration', Stats.percentile(50)),
+            liveMs: trial('live', 'TrialDuration', Stats.percentile(50)),
+          },
+        }),
+        threshold: 1,
+        evaluationPeriods: 1,
+        comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+        // Nothing is measured unless a canary is tried.
+        treatMissingData: TreatMissingData.NOT_BREACHING,
+      });
+      alarm.addAlarmAction(new LambdaAction(ender), new SnsAction(topic));
+    }
+  }
+}
