@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isModelName } from '../functions/protocol/names.ts';
 import { type ArtifactFile, largestVersionMb } from './model-artifacts.ts';
+import { flag, integer, listOf, matching, oneOf, show } from './schema.ts';
 
 /** The deployment's configuration can't be used; the message is one sentence. */
 export class WrongConfig extends Error {}
@@ -11,17 +12,6 @@ export const CONFIG_KEY = 'serverless-onnx';
 const MAX_SEEDED_FILES = 60;
 /** The longest that API Gateway waits for a REST API's integration, without a raised quota. */
 const MAX_TIMEOUT_SECONDS = 29;
-
-// Each schema has one error text, what is expected: messages and the table in docs/deployment.md are made of it.
-const integer = (min: number, max: number) => {
-  const error = `a whole number from ${min} to ${max}`;
-  return z.int({ error }).min(min, { error }).max(max, { error });
-};
-const matching = (pattern: RegExp, error: string) => z.string({ error }).regex(pattern, { error });
-const oneOf = <const T extends readonly string[]>(values: T) =>
-  z.enum(values, { error: `${values.slice(0, -1).join(', ')} or ${values.at(-1)}` });
-const listOf = <T extends z.ZodType>(item: T, error: string) => z.array(item, { error });
-const flag = () => z.boolean({ error: 'true or false' });
 
 const modelName = z.string({ error: 'a name of a model' }).refine(isModelName, { error: 'a name of a model' });
 const origin = matching(/^(\*|https?:\/\/[^/\s]+)$/, "an origin like https://example.com, or '*'");
@@ -127,10 +117,6 @@ export function checkFits(
         'put further models into the bucket below models/ with aws s3 sync',
     );
   }
-}
-
-function show(value: unknown): string {
-  return value === undefined ? 'not set' : JSON.stringify(value);
 }
 
 /**

@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
 import type { App } from 'aws-cdk-lib';
 import { checkFits, type DeploymentConfig } from './config.ts';
-import { modelArtifacts, modelNames } from './model-artifacts.ts';
+import { type ArtifactFile, modelArtifacts, modelNames } from './model-artifacts.ts';
 import { ModelStack } from './stacks/model-stack.ts';
 import { ServingStack } from './stacks/serving-stack.ts';
+import { readTrainingOptions, TRAINING_FILE } from './training-options.ts';
 
 /** More models than this are loaded when they are asked for: INIT has 10 s. */
 const MAX_PRELOADED = 4;
@@ -19,6 +21,7 @@ export function declareDeployment(
 ): { models: ModelStack; serving: ServingStack } {
   const files = modelArtifacts();
   checkFits(config, files);
+  checkTraining(files);
   const suffix = name === undefined ? '' : `-${name}`;
   const models = new ModelStack(app, `ServerlessOnnxModels${suffix}`, {
     description: 'serverless-onnx: the model repository and the training data, which outlive everything else',
@@ -35,4 +38,11 @@ export function declareDeployment(
   // Models are there before the first request may ask for them.
   serving.addStackDependency(models);
   return { models, serving };
+}
+
+/** How models are to be trained is read before anything is made. @throws WrongConfig */
+export function checkTraining(files: readonly ArtifactFile[]): void {
+  for (const { path, key } of files) {
+    if (key.split('/')[1] === TRAINING_FILE) readTrainingOptions(`model-artifacts/${key}`, readFileSync(path, 'utf8'));
+  }
 }

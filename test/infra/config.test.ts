@@ -1,9 +1,12 @@
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type ZodType, z } from 'zod';
 import { checkFits, OPTIONS, readConfig, readDeploymentName, WrongConfig } from '../../infra/config.ts';
+import { checkTraining } from '../../infra/deployment.ts';
 import type { ArtifactFile } from '../../infra/model-artifacts.ts';
+import { TRAINING_OPTIONS } from '../../infra/training-options.ts';
 
 const arn = 'arn:aws:acm:us-east-1:111122223333:certificate/00000000-0000-0000-0000-000000000000';
 
@@ -99,16 +102,19 @@ describe('the models that a deployment brings', () => {
   });
 });
 
-describe('docs/deployment.md', () => {
-  const text = readFileSync(join(import.meta.dirname, '../../docs/deployment.md'), 'utf8');
-  const [, section = ''] = text.split('\n## Configuration\n');
+describe.each([
+  { file: 'docs/deployment.md', heading: 'Configuration', options: OPTIONS },
+  { file: 'docs/training.md', heading: 'On AWS: training.json', options: TRAINING_OPTIONS },
+])('$file', ({ file, heading, options }) => {
+  const text = readFileSync(join(import.meta.dirname, '../..', file), 'utf8');
+  const [, section = ''] = text.split(`\n## ${heading}\n`);
   const rows = [...(section.split('\n## ')[0] ?? '').matchAll(/^\| `(\w+)` \| (.*?) \| (.*?) \| (.*?) \|$/gm)];
 
   test('has every option once, in order', () => {
-    expect(rows.map(([, option]) => option)).toEqual(Object.keys(OPTIONS));
+    expect(rows.map(([, option]) => option)).toEqual(Object.keys(options));
   });
 
-  test.each(Object.entries<ZodType>(OPTIONS))('%s: its default, and what is expected', (option, schema) => {
+  test.each(Object.entries<ZodType>(options))('%s: its default, and what is expected', (option, schema) => {
     const [, , defaultValue, expected, meaning] = rows.find(([, name]) => name === option) ?? [];
     const found = schema.parse(undefined);
     expect(defaultValue).toBe(found === undefined ? '' : `\`${JSON.stringify(found)}\``);
@@ -116,4 +122,15 @@ describe('docs/deployment.md', () => {
     expect(expected).toBe(issue?.message);
     expect(meaning?.length).toBeGreaterThan(10);
   });
+});
+
+test('a training.json is read before anything is made', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'serverless-onnx-training-'));
+  const path = join(folder, 'training.json');
+  writeFileSync(path, '{"spot": true, "checkpoints": false}');
+  const found = { path, key: 'digits/training.json', bytes: 1, sha256: '' };
+  expect(() => checkTraining([found])).toThrow(
+    'model-artifacts/digits/training.json: spot is true; expected false, as checkpoints is false',
+  );
+  rmSync(folder, { recursive: true });
 });

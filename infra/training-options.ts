@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { WrongConfig } from './config.ts';
+import { flag, integer, listOf, matching, oneOf, show } from './schema.ts';
+
+/** The file of a model's folder. */
+export const TRAINING_FILE = 'training.json';
+
+/** What a hyper-parameter may be called: an option of the training program. */
+const HYPER_PARAMETER = /^[a-z][a-z0-9-]{0,62}$/;
+const hyperParameter = z.union([z.string(), z.number(), z.boolean()], { error: 'a text, a number, true or false' });
+
+/** Every option of `model-artifacts/<model>/training.json`: how the model is trained on AWS. */
+export const TRAINING_OPTIONS = {
+  image: matching(
+    /^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.[a-z.]+\/[\w./-]+(:[\w.-]+|@sha256:[0-9a-f]{64})$/,
+    'an image of an ECR repository, like 111122223333.dkr.ecr.eu-west-1.amazonaws.com/training:1',
+  ).optional(),
+  instanceType: matching(/^ml\.[a-z][a-z0-9-]*\.[a-z0-9]+$/, 'an instance type like ml.m5.xlarge').default(
+    'ml.m5.xlarge',
+  ),
+  instanceCount: integer(1, 16).default(1),
+  volumeGb: integer(1, 16_384).default(10),
+  volumeKmsKeyArn: matching(/^arn:[\w-]+:kms:[\w-]+:\d{12}:key\/[\w-]+$/, 'the ARN of a KMS key').optional(),
+  spot: flag().default(false),
+  checkpoints: flag().default(true),
+  maxRunSeconds: integer(60, 432_000).default(3_600),
+  maxWaitSeconds: integer(60, 2_592_000).optional(),
+  retries: integer(0, 30).default(2),
+  inputMode: oneOf(['File', 'FastFile']).default('File'),
+  hyperParameters: z
+    .record(z.string(), hyperParameter, { error: 'an object of options of the training program' })
+    .default({}),
+  metrics: listOf(matching(/^[\w-]{1,255}$/, 'names of metrics'), 'a list of names of metrics').default([
+    'val_accuracy',
+    'loss',
+  ]),
+} satisfies { [option: string]: z.ZodType };
+
+const SCHEMA = z.strictObject(TRAINING_OPTIONS).superRefine((options, context) => {
+  const refuse = (option: keyof typeof TRAINING_OPTIONS, expected: string): void =>
+    context.addIssue({ code: 'custom', path: [option], message: expected, input: options[option] });
+  // A job on spot capacity is ended and started again: without checkpoints from the beginning, each time.
+  if (options.spot && !options.checkpoints) refuse('spot', 'false, as checkpoints is false');
+  const wrongName = Object.keys(options.hyperParameters).find((name) => !HYPER_PARAMETER.test(name));
+  if (wrongName !== undefined) refuse('hyperParameters', 'names of small letters, digits and dashes');
+  const { maxWaitSeconds: wait, maxRunSeconds: run } = options;
+  if (wait !== undefined && !options.spot) refuse('maxWaitSeconds', 'none, as spot is false');
+  if (wait !== undefined && wait < run) refuse('maxWaitSeconds', `at least maxRunSeconds, ${run}`);
+});
+
+export type TrainingOptions = z.infer<typeof SCHEMA>;
+
+/**
+ * @param file the path of the training.json, as it is shown to people
+ * @param text its content
+ * @throws WrongConfig with the first thing that is wrong
+ */
+export function readTrainingOptions(file: string, text: string): TrainingOptions {
+  let found: unknown;
+  try {
+    found = JSON.parse(text);
+  } catch (error) {
+    throw new WrongConfig(`${file} is no JSON: ${(error as Error).message}`);
+  }
+  const { error, data } = SCHEMA.safeParse(found, { reportInput: true });
+  const [issue] = error?.issues ?? [];
+  if (issue === undefined) return data as TrainingOptions;
+  const path = issue.path.join('.');
+  if (issue.code === 'unrecognized_keys') {
+    const known = Object.keys(TRAINING_OPTIONS).join(', ');
+    throw new WrongConfig(`${file}: ${issue.keys[0]} is unknown; expected one of ${known}`);
+  }
+  if (path === '') throw new WrongConfig(`${file} is ${show(found)}; expected an object of options`);
+  throw new WrongConfig(`${file}: ${path} is ${show(issue.input)}; expected ${issue.message}`);
+}
