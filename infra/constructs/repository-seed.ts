@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { CustomResource, Duration, Validations } from 'aws-cdk-lib';
+import { CustomResource, Duration } from 'aws-cdk-lib';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
@@ -9,7 +9,7 @@ import { bundle } from '../images/bundle.ts';
 import { stagingFolder } from '../images/staging.ts';
 import type { ArtifactFile } from '../model-artifacts.ts';
 import { allowBelow } from './bucket-access.ts';
-import { functionRole } from './function-role.ts';
+import { functionRole, leaveUntraced } from './function-role.ts';
 
 export type RepositorySeedProps = {
   readonly repository: Bucket;
@@ -38,10 +38,7 @@ export class RepositorySeed extends Construct {
       role,
       logGroup,
     });
-    Validations.of(seeder).acknowledge({
-      id: 'Serverless-LambdaTracing',
-      reason: 'It runs once in a deployment and calls nothing but S3; its log says what it did.',
-    });
+    leaveUntraced(seeder);
     const assets = files.map(({ path, key, sha256 }) => ({ key, sha256, asset: new Asset(this, key, { path }) }));
     role.addToPolicy(
       new PolicyStatement({
