@@ -64,7 +64,6 @@ test('docs/deployment.md lists every metric with its unit and its dimensions', (
     payloadBytes: 1,
     rows: 1,
     executedRows: 1,
-    trial: { variant: 'canary', isBad: false },
   });
   const units = { Count: 'count', Milliseconds: 'ms', Bytes: 'bytes' };
   type Line = { _aws: { CloudWatchMetrics: [{ Dimensions: string[][]; Metrics: { Name: string; Unit: 'Count' }[] }] } };

@@ -19,19 +19,12 @@ export class EmbeddedMetrics implements Telemetry {
     this.#write = write;
   }
 
-  inference({ model, version, outcome, total, timing, payloadBytes, trial }: InferenceRecord): void {
+  inference({ model, version, outcome, total, timing, payloadBytes }: InferenceRecord): void {
     this.#put({ model, version, outcome }, [['model', 'version', 'outcome']], {
       Requests: [1, 'Count'],
       RequestDuration: [total, 'Milliseconds'],
       PayloadBytes: [payloadBytes, 'Bytes'],
     });
-    if (trial !== undefined) {
-      this.#put({ model, variant: trial.variant }, [['model', 'variant']], {
-        TrialRequests: [1, 'Count'],
-        TrialBad: [trial.isBad ? 1 : 0, 'Count'],
-        TrialDuration: [total, 'Milliseconds'],
-      });
-    }
     if (timing !== undefined && this.#fresh.delete(key({ model, version }))) {
       this.#put({ model }, [['model'], []], { ColdStartFirstRun: [timing.infer, 'Milliseconds'] });
     }
@@ -54,7 +47,7 @@ export class EmbeddedMetrics implements Telemetry {
   }
 
   canaryEnded(model: string): void {
-    this.#put({ model }, [['model'], []], { CanaryEnded: [1, 'Count'] });
+    this.#put({ model, variant: 'canary' }, [['model', 'variant']], { CanaryEnded: [1, 'Count'] });
   }
 
   /** @param ms from the start of the process to the end of INIT */

@@ -147,8 +147,6 @@ export type InferenceRecord = ModelId & {
   readonly timing: Timing | undefined;
   /** Of the request's body. */
   readonly payloadBytes: number;
-  /** While a canary is tried: on which side the request was, and whether it failed or got numbers that are not finite. */
-  readonly trial?: { readonly variant: 'live' | 'canary'; readonly isBad: boolean } | undefined;
 };
 
 /** Milliseconds that it took to bring a version to this machine, and to make its session. */

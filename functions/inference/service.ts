@@ -190,7 +190,6 @@ export class InferenceService {
         total,
         timing,
         payloadBytes,
-        trial: trial && { variant: trial.variant, isBad: failed || nonFinite },
       };
       this.#statistics.add(entry);
       this.#telemetry.inference(entry);

@@ -39,6 +39,14 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def split(self, fraction: float) -> tuple["Part", "Part"]:
+        """What is left, and a fraction of every class; see `held_out_mask`."""
+        apart = held_out_mask(self.images, self.labels, fraction)
+        return (
+            Part(self.images[~apart], self.labels[~apart]),
+            Part(self.images[apart], self.labels[apart]),
+        )
+
 
 @dataclass(frozen=True)
 class Digits:
@@ -63,10 +71,12 @@ def load() -> Digits:
     )
 
 
-def held_out_mask(scans: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Says which scans are held out: HELD_OUT_FRACTION of every class, rounded.
+def held_out_mask(
+    scans: np.ndarray, labels: np.ndarray, fraction: float = HELD_OUT_FRACTION
+) -> np.ndarray:
+    """Says which scans are held out: a fraction of every class, rounded.
 
-    scans: uint8 [n, height, width]; labels: int [n]. Returns bool [n].
+    scans: numbers [n, ...]; labels: int [n]. Returns bool [n].
 
     Within a class the scans are ranked by the sha256 of their pixels and the first ones are taken:
     a scan's place hangs on nothing but the scans themselves (no seed, no order, no library
@@ -77,7 +87,7 @@ def held_out_mask(scans: np.ndarray, labels: np.ndarray) -> np.ndarray:
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
         ranked = members[np.argsort(digests[members], kind="stable")]
-        mask[ranked[: round(HELD_OUT_FRACTION * len(members))]] = True
+        mask[ranked[: round(fraction * len(members))]] = True
     return mask
 
 

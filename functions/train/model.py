@@ -10,24 +10,36 @@ class ConvNet(nn.Module):
     The layout is LeNet-5's (Y. LeCun et al., "Gradient-based learning applied to document
     recognition", Proc. IEEE 86(11), 1998) with ReLU and max-pooling. Sides of the feature maps:
     32, 28 (5x5), 14 (pool), 10 (5x5), 5 (pool), so 16 * 5 * 5 = 400 values reach the last part.
+
+    width: times as many feature maps (6 and 16 by itself). depth: convolutions; those after the
+    second are 3x3 and keep the maps' size. dropout: the share of values that each of the last
+    part's layers loses while the network is trained.
     """
 
-    def __init__(self, classes: int) -> None:
+    def __init__(
+        self, classes: int, width: int = 1, depth: int = 2, dropout: float = 0.0
+    ) -> None:
         super().__init__()
-        self.features = nn.Sequential(
-            nn.Conv2d(3, 6, kernel_size=5),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-            nn.Conv2d(6, 16, kernel_size=5),
-            nn.ReLU(),
-            nn.MaxPool2d(2),
-        )
+        channels = [3, 6 * width, *[16 * width] * (depth - 1)]
+        sides = {1: 14, 2: 5}
+        layers: list[nn.Module] = []
+        for number, (before, after) in enumerate(zip(channels, channels[1:]), start=1):
+            if number > len(sides):
+                layers += [nn.Conv2d(before, after, kernel_size=3, padding=1), nn.ReLU()]
+            else:
+                layers += [nn.Conv2d(before, after, kernel_size=5), nn.ReLU(), nn.MaxPool2d(2)]
+        self.features = nn.Sequential(*layers)
+        values = channels[-1] * sides[min(depth, len(sides))] ** 2
+        # None without dropout: a layer that does nothing would still be part of the file.
+        left_out = [nn.Dropout(dropout)] if dropout > 0 else []
         self.classifier = nn.Sequential(
             nn.Flatten(),
-            nn.Linear(400, 120),
+            nn.Linear(values, 120),
             nn.ReLU(),
+            *left_out,
             nn.Linear(120, 84),
             nn.ReLU(),
+            *left_out,
             nn.Linear(84, classes),
         )
 

@@ -10,6 +10,9 @@ from typing import NoReturn
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_OUTPUT = REPOSITORY / "model-artifacts" / "digits"
+OPTIMIZERS = ("sgd", "adamw")
+LOSSES = ("cross-entropy", "mse")
+SCHEDULES = ("constant", "cosine", "step")
 MODEL_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
@@ -22,8 +25,19 @@ class Options:
     epochs: 1 to 10,000 passes over the training part.
     batch_size: 1 to 65,536 samples per gradient step.
     learning_rate: above 0, to 10.
-    momentum: 0 to 0.999.
+    momentum: 0 to 0.999, of SGD.
+    nesterov: whether SGD looks ahead; needs a momentum.
+    optimizer: one of OPTIMIZERS.
+    loss: one of LOSSES.
+    schedule: one of SCHEDULES, of the learning rate.
+    step_epochs, step_factor: of the schedule `step`: 1 to 10,000, and above 0, to 1.
     weight_decay: 0 to 1, the L2 penalty's factor.
+    l1: 0 to 1, the L1 penalty's factor.
+    dropout: 0 to 0.9, the share of values that the classifier's layers lose in training.
+    patience: 0 to 10,000 epochs without a smaller validation loss that end the training; 0: none.
+    validation_share: above 0, to 0.5, of the training part, that is kept for that.
+    width: 1 to 16, times the feature maps of the network.
+    depth: 1 to 8 convolutions.
     seed: 0 to 2**32 - 1, of the first weights and the order of the samples.
     min_accuracy: 0 to 1, on the held-out part.
     """
@@ -34,7 +48,19 @@ class Options:
     batch_size: int
     learning_rate: float
     momentum: float
+    nesterov: bool
+    optimizer: str
+    loss: str
+    schedule: str
+    step_epochs: int
+    step_factor: float
     weight_decay: float
+    l1: float
+    dropout: float
+    patience: int
+    validation_share: float
+    width: int
+    depth: int
     seed: int
     min_accuracy: float
 
@@ -66,8 +92,33 @@ def parse(arguments: list[str]) -> Options:
            help="length of a gradient step, above 0, to 10")  # fmt: skip
     option("--momentum", type=_number(0, 0.999), default=0.9, metavar="X",
            help="share of the last step that is kept in the next one, 0 to 0.999")  # fmt: skip
+    option("--nesterov", type=_flag, default=False, metavar="true|false",
+           help="the gradient is taken where the momentum leads to; with sgd and a momentum")  # fmt: skip
+    option("--optimizer", type=_one_of(OPTIMIZERS), default="sgd", metavar="NAME",
+           help=f"rule of a step: {' or '.join(OPTIMIZERS)}")  # fmt: skip
+    option("--loss", type=_one_of(LOSSES), default="cross-entropy", metavar="NAME",
+           help=f"what is made small: {' or '.join(LOSSES)} (mean squared error)")  # fmt: skip
+    option("--schedule", type=_one_of(SCHEDULES), default="cosine", metavar="NAME",
+           help=f"learning rate over the run: {', '.join(SCHEDULES)}")  # fmt: skip
+    option("--step-epochs", type=_integer(1, 10_000), default=10, metavar="N",
+           help="epochs between two steps of the schedule 'step', 1 to 10000")  # fmt: skip
+    option("--step-factor", type=_number(0, 1, above_low=True), default=0.1, metavar="X",
+           help="factor of each step of the schedule 'step', above 0, to 1")  # fmt: skip
     option("--weight-decay", type=_number(0, 1), default=5e-4, metavar="X",
            help="factor of the L2 penalty on the weights, 0 to 1")  # fmt: skip
+    option("--l1", type=_number(0, 1), default=0.0, metavar="X",
+           help="factor of the L1 penalty on the weights, 0 to 1")  # fmt: skip
+    option("--dropout", type=_number(0, 0.9), default=0.0, metavar="X",
+           help="share of the classifier's values that are left out in training, 0 to 0.9")  # fmt: skip
+    option("--patience", type=_integer(0, 10_000), default=0, metavar="N",
+           help="epochs without a smaller loss on the validation part after which the training "
+           "ends, with the best weights; 0: never")  # fmt: skip
+    option("--validation-share", type=_number(0, 0.5, above_low=True), default=0.1, metavar="X",
+           help="part of the training data that is kept for --patience, above 0, to 0.5")  # fmt: skip
+    option("--width", type=_integer(1, 16), default=1, metavar="N",
+           help="times as many feature maps, 1 to 16")  # fmt: skip
+    option("--depth", type=_integer(1, 8), default=2, metavar="N",
+           help="convolutions of the network, 1 to 8")  # fmt: skip
     option("--seed", type=_integer(0, 2**32 - 1), default=0, metavar="N",
            help="seed of the first weights and the samples' order, 0 to 4294967295")  # fmt: skip
     option("--min-accuracy", type=_number(0, 1), default=0.97, metavar="X",
@@ -75,6 +126,8 @@ def parse(arguments: list[str]) -> Options:
     found, unknown = parser.parse_known_args(arguments)
     if unknown:
         parser.error(f"got '{unknown[0]}', expected options as --help lists them")
+    if found.nesterov and (found.optimizer != "sgd" or found.momentum == 0):
+        parser.error("--nesterov: got 'true', expected false without sgd and a --momentum")
     return Options(**vars(found))
 
 
@@ -83,6 +136,21 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}\n")
+
+
+def _one_of(names: tuple[str, ...]) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"got '{text}', expected {' or '.join(names)}")
+        return text
+
+    return read
+
+
+def _flag(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise argparse.ArgumentTypeError(f"got '{text}', expected true or false")
+    return text == "true"
 
 
 def _integer(low: int, high: int) -> Callable[[str], int]:

@@ -52,9 +52,9 @@ def train(options: Options) -> None:
     digits = data.load()
     held_out = digits.held_out
     print(f"{len(digits.training)} digits to train on, {len(held_out)} held out", flush=True)
-    normalise, network, losses = fit(digits.training, len(data.CLASSES), options)
+    fitted = fit(digits.training, len(data.CLASSES), options)
 
-    servable = Servable(normalise, network)
+    servable = Servable(fitted.normalise, fitted.network)
     example = torch.from_numpy(held_out.images[:1])
     model = export.export(servable, example, options.output.name, DESCRIPTION)
     difference = export.check_parity(servable, model, held_out.images[:PARITY_SAMPLES])
@@ -81,7 +81,8 @@ def train(options: Options) -> None:
         "model": options.output.name,
         "version": options.version,
         **figures,
-        "loss_per_epoch": [round(loss, 6) for loss in losses],
+        "loss_per_epoch": [round(loss, 6) for loss in fitted.losses],
+        "validation_loss_per_epoch": [round(loss, 6) for loss in fitted.validation_losses],
         "hyper_parameters": {
             name: value
             for name, value in asdict(options).items()

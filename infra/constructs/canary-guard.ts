@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Duration } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, MathExpression, Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import { Alarm, ComparisonOperator, Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { LambdaAction, SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
@@ -19,12 +19,6 @@ export type CanaryGuardProps = {
   readonly topic: Topic;
   readonly logRetentionDays: number;
 };
-
-/**
- * The rule by which each process judges a canary as well (functions/inference/canary-watch.ts), on what all of them
- * have counted: the share of bad answers, from five on, or the time that an answer takes.
- */
-const WORSE = 'IF(bad >= 5 AND share > FILL(liveShare, 0) + 0.05, 1, IF(ms > 2 * liveMs AND ms > liveMs + 1, 1, 0))';
 
 /** Ends a canary that is worse than the live version: an alarm for each model, and the function that it invokes. */
 export class CanaryGuard extends Construct {
@@ -57,21 +51,15 @@ export class CanaryGuard extends Construct {
       }),
     );
     for (const model of models) {
-      const trial = (variant: 'live' | 'canary', metricName: string, statistic: string): Metric =>
-        new Metric({ namespace: metricsNamespace, metricName, dimensionsMap: { model, variant }, statistic });
       const alarm = new Alarm(this, `Worse-${model}`, {
         alarmDescription: `The canary of ${model} was worse than its live version, and was ended. What to do: docs/runbook.md, section WorseCanary.`,
-        metric: new MathExpression({
-          expression: WORSE,
-          label: `canary of ${model} is worse`,
+        // What an execution environment has found: functions/inference/canary-watch.ts.
+        metric: new Metric({
+          namespace: metricsNamespace,
+          metricName: 'CanaryEnded',
+          dimensionsMap: { model, variant: 'canary' },
+          statistic: Stats.SUM,
           period: Duration.minutes(1),
-          usingMetrics: {
-            bad: trial('canary', 'TrialBad', Stats.SUM),
-            share: trial('canary', 'TrialBad', Stats.AVERAGE),
-            liveShare: trial('live', 'TrialBad', Stats.AVERAGE),
-            ms: trial('canary', 'TrialDuration', Stats.percentile(50)),
-            liveMs: trial('live', 'TrialDuration', Stats.percentile(50)),
-          },
         }),
         threshold: 1,
         evaluationPeriods: 1,

@@ -16,7 +16,7 @@ export type LocalAws = {
   stop(): Promise<void>;
 };
 
-const START_TIMEOUT_MS = 30_000;
+const START_TIMEOUT_MS = 120_000;
 
 /**
  * @param address that it listens on; containers can't reach this machine's loopback address
