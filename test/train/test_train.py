@@ -51,6 +51,17 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--weight-decay", "inf", "a number from 0 to 1"),
         ("--seed", "4294967296", "an integer from 0 to 4294967295"),
         ("--min-accuracy", "97", "a number from 0 to 1"),
+        ("--optimizer", "adam", "sgd or adamw"),
+        ("--loss", "hinge", "cross-entropy or mse"),
+        ("--schedule", "linear", "constant or cosine or step"),
+        ("--nesterov", "yes", "true or false"),
+        ("--step-factor", "0", "a number above 0, at most 1"),
+        ("--l1", "-1", "a number from 0 to 1"),
+        ("--dropout", "1", "a number from 0 to 0.9"),
+        ("--patience", "-1", "an integer from 0 to 10000"),
+        ("--validation-share", "0.6", "a number above 0, at most 0.5"),
+        ("--width", "0", "an integer from 1 to 16"),
+        ("--depth", "9", "an integer from 1 to 8"),
         ("--output", "a..b", "a folder whose name is a model name"),
     ],
 )
@@ -67,6 +78,14 @@ def test_an_unknown_option() -> None:
     assert (result.returncode, result.stderr) == (
         2,
         "train.py: got '--epoch', expected options as --help lists them\n",
+    )
+
+
+def test_options_that_do_not_go_together() -> None:
+    result = run("--nesterov", "true", "--optimizer", "adamw")
+    assert (result.returncode, result.stderr) == (
+        2,
+        "train.py: --nesterov: got 'true', expected false without sgd and a --momentum\n",
     )
 
 
