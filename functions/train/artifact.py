@@ -58,10 +58,13 @@ def quantise(image: np.ndarray) -> np.ndarray:
     return np.round(image * 255).astype(np.uint8)
 
 
-def grey_png(image: np.ndarray) -> bytes:
-    """A PNG of one image (float [channels, height, width], 0..1, equal channels), 8-bit grey."""
+def png(image: np.ndarray) -> bytes:
+    """A PNG of one image (float [3, height, width], 0..1), 8-bit; grey where its channels are equal."""
+    levels = quantise(image)
+    is_grey = bool((levels == levels[:1]).all())
     buffer = io.BytesIO()
-    Image.fromarray(quantise(image[0])).save(buffer, format="PNG", optimize=True)
+    picture = Image.fromarray(levels[0] if is_grey else levels.transpose(1, 2, 0))
+    picture.save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()
 
 

@@ -1,36 +1,21 @@
-"""The digits: real 8x8 scans, resampled to the network's input, in a training and a held-out part.
-
-Source: "Optical Recognition of Handwritten Digits" by E. Alpaydin and C. Kaynak, UCI Machine
-Learning Repository, 1998, https://doi.org/10.24432/C50P49, licence CC BY 4.0. scikit-learn ships
-the test set of it (1,797 scans of 13 writers) as `load_digits`. It does not say who wrote what, so
-both parts hold the same hands: the held-out accuracy is not that on a new writer.
-"""
+"""Labelled images, in a training and a held-out part."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from sklearn.datasets import load_digits
 
-SOURCE = {
-    "name": "Optical Recognition of Handwritten Digits, test set (scikit-learn's load_digits)",
-    "authors": "E. Alpaydin, C. Kaynak",
-    "url": "https://doi.org/10.24432/C50P49",
-    "licence": "CC BY 4.0",
-}
-CLASSES = tuple("0123456789")
 CHANNELS = 3
-SIDE = 32
-MAX_INTENSITY = 16
 HELD_OUT_FRACTION = 0.2
 
 
 @dataclass(frozen=True)
 class Part:
-    """Some of the digits.
+    """Some of the images.
 
-    images: float32 [n, 3, 32, 32], 0 (paper) to 1 (ink); the three channels are equal.
-    labels: int64 [n], an index into CLASSES.
+    images: float32 [n, 3, side, side], 0 to 1.
+    labels: int64 [n], an index into the classes.
     """
 
     images: np.ndarray
@@ -49,26 +34,23 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Digits:
-    """The two parts, and the sha256 of the 8x8 scans (one byte a pixel) and then their labels."""
+class Dataset:
+    """What a network is trained and checked on.
+
+    classes: their names, in the order of the network's outputs. sha256: of all that the parts were
+    made from. description: one line, of what the model takes and gives. pictures: of which classes
+    a picture is kept to try the model with, by file name; request: of which class a request is.
+    source: what there is to say of the data, for metrics.json.
+    """
 
     training: Part
     held_out: Part
+    classes: tuple[str, ...]
     sha256: str
-
-
-def load() -> Digits:
-    """Loads, splits and resamples the digits; needs no network."""
-    raw = load_digits()
-    scans = raw.images.astype(np.uint8)
-    labels = raw.target.astype(np.int64)
-    held_out = held_out_mask(scans, labels)
-    images = to_images(scans)
-    return Digits(
-        training=Part(images[~held_out], labels[~held_out]),
-        held_out=Part(images[held_out], labels[held_out]),
-        sha256=hashlib.sha256(scans.tobytes() + labels.astype(np.uint8).tobytes()).hexdigest(),
-    )
+    description: str
+    pictures: dict[str, int]
+    request: int
+    source: dict[str, Any] = field(default_factory=dict)
 
 
 def held_out_mask(
@@ -89,12 +71,6 @@ def held_out_mask(
         ranked = members[np.argsort(digests[members], kind="stable")]
         mask[ranked[: round(fraction * len(members))]] = True
     return mask
-
-
-def to_images(scans: np.ndarray) -> np.ndarray:
-    """Turns scans (uint8 [n, height, width], 0..16) into images (float32 [n, 3, 32, 32], 0..1)."""
-    gray = resample(scans.astype(np.float64) / MAX_INTENSITY, SIDE)
-    return np.repeat(gray[:, np.newaxis], CHANNELS, axis=1).astype(np.float32)
 
 
 def resample(images: np.ndarray, side: int) -> np.ndarray:

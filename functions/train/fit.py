@@ -55,7 +55,7 @@ def fit(part: Part, classes: int, options: Options) -> Fitted:
     labels = torch.from_numpy(training.labels)
     normalise = Normalise(images)
     images = normalise(images)
-    network = ConvNet(classes, options.width, options.depth, options.dropout)
+    network = ConvNet(classes, images.shape[-1], options.width, options.depth, options.dropout)
     loss_of = LOSSES[options.loss]
     optimiser = optimiser_of(network, options)
     batches = math.ceil(len(training) / options.batch_size)

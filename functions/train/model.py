@@ -5,11 +5,12 @@ from torch import nn
 
 
 class ConvNet(nn.Module):
-    """A convolutional network: images [batch, 3, 32, 32], normalised, to logits [batch, classes].
+    """A convolutional network: images [batch, 3, side, side], normalised, to logits [batch, classes].
 
     The layout is LeNet-5's (Y. LeCun et al., "Gradient-based learning applied to document
-    recognition", Proc. IEEE 86(11), 1998) with ReLU and max-pooling. Sides of the feature maps:
-    32, 28 (5x5), 14 (pool), 10 (5x5), 5 (pool), so 16 * 5 * 5 = 400 values reach the last part.
+    recognition", Proc. IEEE 86(11), 1998) with ReLU and max-pooling. Sides of the feature maps, for
+    a side of 32: 28 (5x5), 14 (pool), 10 (5x5), 5 (pool), so 16 * 5 * 5 = 400 values reach the last
+    part. side: 16 or more.
 
     width: times as many feature maps (6 and 16 by itself). depth: convolutions; those after the
     second are 3x3 and keep the maps' size. dropout: the share of values that each of the last
@@ -17,19 +18,20 @@ class ConvNet(nn.Module):
     """
 
     def __init__(
-        self, classes: int, width: int = 1, depth: int = 2, dropout: float = 0.0
+        self, classes: int, side: int = 32, width: int = 1, depth: int = 2, dropout: float = 0.0
     ) -> None:
         super().__init__()
         channels = [3, 6 * width, *[16 * width] * (depth - 1)]
-        sides = {1: 14, 2: 5}
+        pooled = 2
         layers: list[nn.Module] = []
         for number, (before, after) in enumerate(zip(channels, channels[1:]), start=1):
-            if number > len(sides):
+            if number > pooled:
                 layers += [nn.Conv2d(before, after, kernel_size=3, padding=1), nn.ReLU()]
             else:
                 layers += [nn.Conv2d(before, after, kernel_size=5), nn.ReLU(), nn.MaxPool2d(2)]
+                side = (side - 4) // 2
         self.features = nn.Sequential(*layers)
-        values = channels[-1] * sides[min(depth, len(sides))] ** 2
+        values = channels[-1] * side**2
         # None without dropout: a layer that does nothing would still be part of the file.
         left_out = [nn.Dropout(dropout)] if dropout > 0 else []
         self.classifier = nn.Sequential(
@@ -62,7 +64,7 @@ class Normalise(nn.Module):
 
 
 class Servable(nn.Module):
-    """What clients call: pixel values 0..1 [batch, 3, 32, 32] to probabilities [batch, classes]."""
+    """What clients call: pixel values 0..1 [batch, 3, side, side] to probabilities [batch, classes]."""
 
     def __init__(self, normalise: Normalise, network: ConvNet) -> None:
         super().__init__()

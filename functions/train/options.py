@@ -20,6 +20,9 @@ MODEL_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 class Options:
     """What a run is asked to do; the ranges are those that `parse` lets through.
 
+    data: a folder of images; None: the digits.
+    side: 16 to 512 pixels, of the network's input.
+    max_bad_share: 0 to 1, of the files of `data`.
     output: the model folder; its name is the model's name.
     version: 1 to 999,999,999.
     epochs: 1 to 10,000 passes over the training part.
@@ -42,6 +45,9 @@ class Options:
     min_accuracy: 0 to 1, on the held-out part.
     """
 
+    data: Path | None
+    side: int
+    max_bad_share: float
     output: Path
     version: int
     epochs: int
@@ -69,8 +75,8 @@ def parse(arguments: list[str]) -> Options:
     """Reads the command line; a mistake is one sentence on stderr and exit code 2."""
     parser = _Parser(
         prog="train.py",
-        description="Trains a convolutional network on handwritten digits, checks it on digits "
-        "that it never saw, and writes it as a version of a model in Triton's repository layout: "
+        description="Trains a convolutional network on images, checks it on a fifth of them that "
+        "it never saw, and writes it as a version of a model in Triton's repository layout: "
         "config.pbtxt, labels.txt, VERSION/model.onnx, VERSION/metrics.json, and samples to try it "
         "with.",
         epilog="Exit codes: 0 the version is written; 1 the run failed and nothing was written; "
@@ -79,6 +85,13 @@ def parse(arguments: list[str]) -> Options:
         allow_abbrev=False,
     )
     option = parser.add_argument
+    option("--data", type=_folder, default=None, metavar="DIR",
+           help="images to train on, <class>/<file>.png or .jpg; without it handwritten digits")  # fmt: skip
+    option("--side", type=_integer(16, 512), default=32, metavar="N",
+           help="rows and columns that images are resampled to, 16 to 512")  # fmt: skip
+    option("--max-bad-share", type=_number(0, 1), default=0.05, metavar="X",
+           help="share of the files of --data that may be unreadable, doubled, in two classes or of "
+           "another kind, 0 to 1; they are left out")  # fmt: skip
     option("--output", type=_model_folder, default=DEFAULT_OUTPUT, metavar="DIR",
            help="model folder; an existing one must be of this model, a version of the same number "
            "is replaced, and its config.pbtxt is kept")  # fmt: skip
@@ -178,6 +191,13 @@ def _number(low: float, high: float, above_low: bool = False) -> Callable[[str],
         return value
 
     return read
+
+
+def _folder(text: str) -> Path:
+    path = Path(text).absolute()
+    if not path.is_dir():
+        raise argparse.ArgumentTypeError(f"got '{text}', expected a folder that exists")
+    return path
 
 
 def _model_folder(text: str) -> Path:

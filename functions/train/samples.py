@@ -1,23 +1,22 @@
-"""Held-out digits to try the model with: pictures, and a request that is ready to send."""
+"""Held-out images to try the model with: pictures, and a request that is ready to send."""
 
 import numpy as np
 
 import artifact
 import export
-from data import Part
+from data import Dataset
 
-PICTURES = {"zero": 0, "two": 2, "three": 3, "five": 5, "seven": 7}
-REQUEST = 7
 SURE = 0.95
 
 
-def pick(model: bytes, held_out: Part) -> dict[str, bytes | str]:
-    """The files `samples/<name>.png` for PICTURES and `samples/request.json` for REQUEST.
+def pick(model: bytes, dataset: Dataset) -> dict[str, bytes | str]:
+    """The files `samples/<name>.png` of the data set's pictures, and `samples/request.json`.
 
-    Of each class, the first held-out digit that the model recognises with a probability above SURE
+    Of each class, the first held-out image that the model recognises with a probability above SURE
     from the written values (the picture's 256 levels, and the request's decimals). Where a model
     that was let through with a low --min-accuracy has none, the one that it is surest of.
     """
+    held_out = dataset.held_out
     as_picture = export.predict(model, artifact.quantise(held_out.images).astype(np.float32) / 255)
     as_request = export.predict(model, artifact.rounded(held_out.images))
     surest = np.minimum(as_picture, as_request)
@@ -30,6 +29,7 @@ def pick(model: bytes, held_out: Part) -> dict[str, bytes | str]:
         return held_out.images[members[place.argmax()]]
 
     pictures = {
-        f"samples/{name}.png": artifact.grey_png(first(label)) for name, label in PICTURES.items()
+        f"samples/{name}.png": artifact.png(first(label))
+        for name, label in dataset.pictures.items()
     }
-    return {**pictures, "samples/request.json": artifact.infer_request_json(first(REQUEST))}
+    return {**pictures, "samples/request.json": artifact.infer_request_json(first(dataset.request))}

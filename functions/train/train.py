@@ -1,17 +1,17 @@
-"""Trains the digits model and writes it as a version of a model repository; see --help.
-
-Data: "Optical Recognition of Handwritten Digits" by E. Alpaydin and C. Kaynak (UCI Machine Learning
-Repository, 1998, licence CC BY 4.0), the 1,797 scans that scikit-learn ships; see data.py.
-"""
+"""Trains a model on images and writes it as a version of a model repository; see --help."""
 
 import hashlib
 import signal
 import sys
 from dataclasses import asdict
 
+from typing import TYPE_CHECKING
+
 from options import Options, parse
 
-DESCRIPTION = "Handwritten digits: pixels 0..1 (0 paper, 1 ink) to the probability of each digit."
+if TYPE_CHECKING:
+    from data import Dataset
+
 PARITY_SAMPLES = 64
 
 
@@ -40,7 +40,6 @@ def train(options: Options) -> None:
     import torch
 
     import artifact
-    import data
     import export
     import samples
     import score
@@ -48,27 +47,27 @@ def train(options: Options) -> None:
     from fit import fit
     from model import Servable
 
-    artifact.check_same_model(options.output, data.CLASSES)
-    digits = data.load()
-    held_out = digits.held_out
-    print(f"{len(digits.training)} digits to train on, {len(held_out)} held out", flush=True)
-    fitted = fit(digits.training, len(data.CLASSES), options)
+    dataset = load(options)
+    artifact.check_same_model(options.output, dataset.classes)
+    held_out, classes = dataset.held_out, dataset.classes
+    print(f"{len(dataset.training)} images to train on, {len(held_out)} held out", flush=True)
+    fitted = fit(dataset.training, len(classes), options)
 
     servable = Servable(fitted.normalise, fitted.network)
     example = torch.from_numpy(held_out.images[:1])
-    model = export.export(servable, example, options.output.name, DESCRIPTION)
+    model = export.export(servable, example, options.output.name, dataset.description)
     difference = export.check_parity(servable, model, held_out.images[:PARITY_SAMPLES])
 
     # Scored as it will be served: the exported file on ONNX Runtime, not the network in torch.
     probabilities = export.predict(model, held_out.images)
     confusion = score.confusion_matrix(
-        held_out.labels, probabilities.argmax(axis=1), len(data.CLASSES)
+        held_out.labels, probabilities.argmax(axis=1), len(classes)
     )
-    figures = score.report(confusion, data.CLASSES)
+    figures = score.report(confusion, classes)
     low, high = figures["accuracy_interval_95"]
     if figures["accuracy"] < options.min_accuracy:
         raise TrainingFailed(
-            f"the accuracy on the held-out digits is {figures['accuracy']:.4f} "
+            f"the accuracy on the held-out images is {figures['accuracy']:.4f} "
             f"({figures['correct']} of {figures['samples']}), expected at least "
             f"{options.min_accuracy:g}"
         )
@@ -86,15 +85,15 @@ def train(options: Options) -> None:
         "hyper_parameters": {
             name: value
             for name, value in asdict(options).items()
-            if name not in ("output", "version", "min_accuracy")
+            if name not in ("data", "output", "version", "min_accuracy")
         },
         "min_accuracy": options.min_accuracy,
         "largest_difference_torch_onnx": float(f"{difference:.2g}"),
         "data": {
-            **data.SOURCE,
-            "training_samples": len(digits.training),
+            **dataset.source,
+            "training_samples": len(dataset.training),
             "held_out_samples": len(held_out),
-            "sha256": digits.sha256,
+            "sha256": dataset.sha256,
         },
         "versions": versions(),
         "model_sha256": hashlib.sha256(model).hexdigest(),
@@ -102,10 +101,10 @@ def train(options: Options) -> None:
     folder = str(options.version)
     files = {
         "config.pbtxt": artifact.config_pbtxt(
-            options.output.name, held_out.images.shape[1:], len(data.CLASSES)
+            options.output.name, held_out.images.shape[1:], len(classes)
         ),
-        "labels.txt": artifact.labels_txt(data.CLASSES),
-        **samples.pick(model, held_out),
+        "labels.txt": artifact.labels_txt(classes),
+        **samples.pick(model, dataset),
         f"{folder}/metrics.json": artifact.metrics_json(metrics),
         f"{folder}/model.onnx": model,
     }
@@ -114,6 +113,17 @@ def train(options: Options) -> None:
     }
     artifact.publish(contents, options.output)
     print(f"written: {options.output / folder / 'model.onnx'} ({len(model):,} bytes)")
+
+
+def load(options: Options) -> "Dataset":
+    """The images of --data, or the digits; raises TrainingFailed."""
+    if options.data is None:
+        import digits
+
+        return digits.load(options.side)
+    import folder
+
+    return folder.load(options.data, options.side, options.max_bad_share)
 
 
 def versions() -> dict[str, str]:

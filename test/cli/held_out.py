@@ -15,14 +15,14 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "functions/train"))
 
 import artifact  # noqa: E402
-import data  # noqa: E402
+import digits  # noqa: E402
 
 output = Path(sys.argv[1])
-held_out = data.load().held_out
+held_out = digits.load().held_out
 for i, (image, label) in enumerate(zip(held_out.images, held_out.labels)):
     folder = output / str(label)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{i:03}.png").write_bytes(artifact.grey_png(image))
+    (folder / f"{i:03}.png").write_bytes(artifact.png(image))
 session = onnxruntime.InferenceSession(str(ROOT / "model-artifacts/digits/1/model.onnx"))
 levels = artifact.quantise(held_out.images).astype(np.float32) / 255
 (probabilities,) = session.run(None, {"image": levels})

@@ -1,14 +1,15 @@
 """The digits: resampling and the split."""
 
 import data
+import digits
 import numpy as np
 import pytest
 import torch
 
 
 @pytest.fixture(scope="module")
-def digits() -> data.Digits:
-    return data.load()
+def dataset() -> data.Dataset:
+    return digits.load()
 
 
 @pytest.mark.parametrize(
@@ -22,20 +23,20 @@ def test_resample_is_torchs_bilinear(height: int, width: int, side: int) -> None
     np.testing.assert_allclose(data.resample(images, side), expected.numpy(), atol=1e-12)
 
 
-def test_images_are_plain_pixel_values(digits: data.Digits) -> None:
-    for part in (digits.training, digits.held_out):
+def test_images_are_plain_pixel_values(dataset: data.Dataset) -> None:
+    for part in (dataset.training, dataset.held_out):
         assert part.images.dtype == np.float32
         assert part.images.shape == (len(part), 3, 32, 32)
         assert part.images.min() == 0 and part.images.max() == 1
         assert (part.images == part.images[:, :1]).all()
 
 
-def test_every_digit_is_in_one_part(digits: data.Digits) -> None:
-    assert len(digits.training) + len(digits.held_out) == 1797
+def test_every_digit_is_in_one_part(dataset: data.Dataset) -> None:
+    assert len(dataset.training) + len(dataset.held_out) == 1797
     scans, labels = _raw()
     held_out = data.held_out_mask(scans, labels)
-    np.testing.assert_array_equal(digits.held_out.images, data.to_images(scans[held_out]))
-    np.testing.assert_array_equal(digits.training.labels, labels[~held_out])
+    np.testing.assert_array_equal(dataset.held_out.images, digits.to_images(scans[held_out]))
+    np.testing.assert_array_equal(dataset.training.labels, labels[~held_out])
 
 
 def test_no_held_out_scan_is_also_trained_on() -> None:
@@ -45,14 +46,14 @@ def test_no_held_out_scan_is_also_trained_on() -> None:
     assert not [scan for scan in scans[held_out] if scan.tobytes() in trained]
 
 
-def test_the_split_is_stratified(digits: data.Digits) -> None:
-    held_out = np.bincount(digits.held_out.labels)
-    of = held_out + np.bincount(digits.training.labels)
+def test_the_split_is_stratified(dataset: data.Dataset) -> None:
+    held_out = np.bincount(dataset.held_out.labels)
+    of = held_out + np.bincount(dataset.training.labels)
     np.testing.assert_array_equal(held_out, np.round(data.HELD_OUT_FRACTION * of))
 
 
-def test_the_split_hangs_on_nothing_but_the_scans(digits: data.Digits) -> None:
-    assert data.load().sha256 == digits.sha256
+def test_the_split_hangs_on_nothing_but_the_scans(dataset: data.Dataset) -> None:
+    assert digits.load().sha256 == dataset.sha256
     scans, labels = _raw()
     order = np.random.default_rng(0).permutation(len(scans))
     expected = data.held_out_mask(scans, labels)[order]
@@ -60,5 +61,5 @@ def test_the_split_hangs_on_nothing_but_the_scans(digits: data.Digits) -> None:
 
 
 def _raw() -> tuple[np.ndarray, np.ndarray]:
-    raw = data.load_digits()
+    raw = digits.load_digits()
     return raw.images.astype(np.uint8), raw.target.astype(np.int64)

@@ -1,6 +1,7 @@
 """The exported graph, made from an untrained network: its form does not hang on the weights."""
 
 import data
+import digits
 import export
 import numpy as np
 import onnx
@@ -27,7 +28,7 @@ VALUE_SHAPED = {
 
 @pytest.fixture(scope="module")
 def images() -> np.ndarray:
-    return data.load().held_out.images[: max(export.PARITY_BATCHES)]
+    return digits.load().held_out.images[: max(export.PARITY_BATCHES)]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Regularisers do what they claim, on so few digits that a network learns them by heart."""
 
 import data
+import digits
 import numpy as np
 import pytest
 import torch
@@ -13,13 +14,13 @@ FEW = ["--epochs=60", "--batch-size=16", "--learning-rate=0.02"]
 
 
 @pytest.fixture(scope="module")
-def digits() -> data.Digits:
-    return data.load()
+def scans() -> data.Dataset:
+    return digits.load()
 
 
 @pytest.fixture(scope="module")
-def few(digits: data.Digits) -> data.Part:
-    return data.Part(digits.training.images[:60], digits.training.labels[:60])
+def few(scans: data.Dataset) -> data.Part:
+    return data.Part(scans.training.images[:60], scans.training.labels[:60])
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +63,8 @@ def test_dropout_makes_the_few_harder_to_learn(few: data.Part, plain: Fitted) ->
         torch.testing.assert_close(dropped.network(images), dropped.network(images))
 
 
-def test_early_stopping_ends_the_run_and_keeps_the_best_weights(digits: data.Digits) -> None:
-    part = data.Part(digits.training.images[:200], digits.training.labels[:200])
+def test_early_stopping_ends_the_run_and_keeps_the_best_weights(scans: data.Dataset) -> None:
+    part = data.Part(scans.training.images[:200], scans.training.labels[:200])
     options = ["--epochs=200", "--learning-rate=0.05", "--patience=3", "--validation-share=0.3"]
     stopped = train(part, *options)
     losses = stopped.validation_losses
@@ -74,12 +75,12 @@ def test_early_stopping_ends_the_run_and_keeps_the_best_weights(digits: data.Dig
     assert loss == pytest.approx(min(losses), rel=1e-5)
 
 
-def test_the_parts_for_training_and_validation_are_apart(digits: data.Digits) -> None:
-    training, validation = digits.training.split(0.25)
-    assert len(training) + len(validation) == len(digits.training)
+def test_the_parts_for_training_and_validation_are_apart(scans: data.Dataset) -> None:
+    training, validation = scans.training.split(0.25)
+    assert len(training) + len(validation) == len(scans.training)
     seen = {image.tobytes() for image in training.images}
     assert not [image for image in validation.images if image.tobytes() in seen]
-    shares = np.bincount(validation.labels) / np.bincount(digits.training.labels)
+    shares = np.bincount(validation.labels) / np.bincount(scans.training.labels)
     np.testing.assert_allclose(shares, 0.25, atol=0.01)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--dropout", "1", "a number from 0 to 0.9"),
         ("--patience", "-1", "an integer from 0 to 10000"),
         ("--validation-share", "0.6", "a number above 0, at most 0.5"),
+        ("--side", "15", "an integer from 16 to 512"),
+        ("--max-bad-share", "2", "a number from 0 to 1"),
         ("--width", "0", "an integer from 1 to 16"),
         ("--depth", "9", "an integer from 1 to 8"),
         ("--output", "a..b", "a folder whose name is a model name"),
@@ -79,6 +82,14 @@ def test_an_unknown_option() -> None:
         2,
         "train.py: got '--epoch', expected options as --help lists them\n",
     )
+
+
+def test_docs_training_names_options_that_exist() -> None:
+    text = (REPOSITORY / "docs" / "training.md").read_text()
+    named = set(re.findall(r"`?(--[a-z][a-z0-9-]*)", text.split("## On AWS")[0]))
+    known = set(re.findall(r"--[a-z][a-z0-9-]*", run("--help").stdout))
+    assert named - known == set()
+    assert {"--data", "--loss", "--patience"} <= named
 
 
 def test_options_that_do_not_go_together() -> None:
@@ -147,7 +158,7 @@ def test_too_low_an_accuracy_leaves_the_output_as_it_was(trained: Path) -> None:
     before = tree(trained)
     result = run("--output", trained, "--epochs", 1, "--min-accuracy", 1)
     assert result.returncode == 1
-    assert result.stderr.startswith("train.py: the accuracy on the held-out digits is 0.")
+    assert result.stderr.startswith("train.py: the accuracy on the held-out images is 0.")
     assert (
         "expected at least 1; nothing was written" in result.stderr
         and result.stderr.count("\n") == 1

@@ -1,0 +1,145 @@
+"""Images of one's own: a folder `<class>/<file>.png` or `.jpg`."""
+
+import hashlib
+import io
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from data import CHANNELS, Dataset, Part, held_out_mask, resample
+from failure import TrainingFailed
+
+SUFFIXES = {".png", ".jpg", ".jpeg"}
+MIN_SIDE = 4
+MAX_PIXELS = 50_000_000
+MIN_CLASSES = 2
+# Of each class at least one image is held out, and several are left.
+MIN_IMAGES = 5
+MAX_CLASSES = 1_000
+MAX_PICTURES = 10
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class _File:
+    path: str
+    label: int
+    content: bytes
+
+
+def load(folder: Path, side: int, max_bad_share: float) -> Dataset:
+    """Reads, checks, resamples and splits the images of a folder.
+
+    side: of the network's input, to which every image is resampled. max_bad_share: 0..1, of the
+    files. The sha256 is of the paths and contents that are used.
+
+    What is wrong with a file is said by name on stderr, and it is left out. Raises TrainingFailed
+    when that is more than max_bad_share, or where too few classes or images are left.
+    """
+    classes, files, problems = _files(folder)
+    total = len(files) + len(problems)
+    files = _without_doubles(files, classes, problems)
+    images, kept = _decoded(files, side, problems)
+    for problem in problems[:SHOWN]:
+        print(f"train.py: left out: {problem}", file=sys.stderr)
+    if len(problems) > SHOWN:
+        print(f"train.py: left out: {len(problems) - SHOWN} more", file=sys.stderr)
+    if len(problems) > max_bad_share * total:
+        raise TrainingFailed(
+            f"{len(problems)} of {total} files of the data can't be used, the first as "
+            f"{problems[0]}; expected at most {max_bad_share:.0%}"
+        )
+    labels = np.array([file.label for file in kept], dtype=np.int64)
+    _check_counts(classes, labels)
+    digest = hashlib.sha256()
+    for file in kept:
+        digest.update(f"{file.path}\n{hashlib.sha256(file.content).hexdigest()}\n".encode())
+    held_out = held_out_mask(images, labels)
+    pictures = {name: label for label, name in enumerate(classes[:MAX_PICTURES])}
+    return Dataset(
+        training=Part(images[~held_out], labels[~held_out]),
+        held_out=Part(images[held_out], labels[held_out]),
+        classes=classes,
+        sha256=digest.hexdigest(),
+        description="Images: colours 0..1 to the probability of each class.",
+        pictures=pictures,
+        request=0,
+        source={"name": folder.name, "files": total, "files_left_out": len(problems)},
+    )
+
+
+def _files(folder: Path) -> tuple[tuple[str, ...], list[_File], list[str]]:
+    """The classes, what their folders hold, and what is wrong with that; hidden names are none."""
+    visible = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
+    classes = tuple(entry.name for entry in visible if entry.is_dir())
+    if not MIN_CLASSES <= len(classes) <= MAX_CLASSES:
+        raise TrainingFailed(
+            f"{folder} holds {len(classes)} folders of images, expected {MIN_CLASSES} to "
+            f"{MAX_CLASSES} classes: <class>/<file>.png or .jpg"
+        )
+    files: list[_File] = []
+    problems = [f"{entry.name}, which is in no class" for entry in visible if entry.is_file()]
+    for label, name in enumerate(classes):
+        for path in sorted((folder / name).iterdir()):
+            if path.name.startswith("."):
+                continue
+            if path.suffix.lower() not in SUFFIXES or not path.is_file():
+                problems.append(f"{name}/{path.name}, which is no .png or .jpg")
+            else:
+                files.append(_File(f"{name}/{path.name}", label, path.read_bytes()))
+    return classes, files, problems
+
+
+def _without_doubles(
+    files: list[_File], classes: tuple[str, ...], problems: list[str]
+) -> list[_File]:
+    """The first of equal files of one class; none of those that are in several classes."""
+    by_content: dict[bytes, list[_File]] = {}
+    for file in files:
+        by_content.setdefault(hashlib.sha256(file.content).digest(), []).append(file)
+    kept: list[_File] = []
+    for same in by_content.values():
+        labels = sorted({file.label for file in same})
+        if len(labels) > 1:
+            names = " and ".join(classes[label] for label in labels)
+            problems.extend(f"{file.path}, which is in the classes {names}" for file in same)
+            continue
+        kept.append(same[0])
+        problems.extend(f"{file.path}, which equals {same[0].path}" for file in same[1:])
+    return kept
+
+
+def _decoded(
+    files: list[_File], side: int, problems: list[str]
+) -> tuple[np.ndarray, list[_File]]:
+    """float32 [n, 3, side, side], 0..1, of the files that are images of a fitting size."""
+    images: list[np.ndarray] = []
+    kept: list[_File] = []
+    for file in files:
+        try:
+            with Image.open(io.BytesIO(file.content)) as image:
+                width, height = image.size
+                if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
+                    problems.append(f"{file.path}, which has {width} x {height} pixels")
+                    continue
+                pixels = np.asarray(image.convert("RGB"), dtype=np.float64) / 255
+        except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError):
+            problems.append(f"{file.path}, which can't be read as an image")
+            continue
+        images.append(resample(pixels.transpose(2, 0, 1), side).astype(np.float32))
+        kept.append(file)
+    shape = (0, CHANNELS, side, side)
+    return (np.stack(images) if images else np.zeros(shape, np.float32)), kept
+
+
+def _check_counts(classes: tuple[str, ...], labels: np.ndarray) -> None:
+    counts = np.bincount(labels, minlength=len(classes))
+    few = int(counts.argmin())
+    if counts[few] < MIN_IMAGES:
+        raise TrainingFailed(
+            f"class {classes[few]} has {counts[few]} images that can be used, expected at least "
+            f"{MIN_IMAGES}"
+        )
