@@ -18,6 +18,9 @@ export type RemoteFile = {
 /** The bytes of a file from `start` up to, not including, `end`. @throws when the file is another one by now */
 export type GetRange = (file: RemoteFile, start: number, end: number) => Promise<AsyncIterable<Uint8Array>>;
 
+/** Shows a download that has begun: what it is of, and how many bytes it has in all. */
+export type WatchDownload = (label: string, bytes: number) => { add(bytes: number): void; end(): void };
+
 /** S3 gives one connection 85 to 90 MB/s and asks for ranges of 8 to 16 MB (its performance guidelines). */
 const RANGE_BYTES = 8 * 1024 * 1024;
 const CONNECTIONS = 8;

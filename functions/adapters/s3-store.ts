@@ -11,7 +11,7 @@ import type { Fetched, FileHashes, ModelStore, StoredModel } from '../inference/
 import { Unavailable } from '../protocol/errors.ts';
 import { isModelName, isVersion } from '../protocol/names.ts';
 import type { DiskCache } from './disk-cache.ts';
-import { downloadFolder, type RemoteFile } from './download.ts';
+import { downloadFolder, type RemoteFile, type WatchDownload } from './download.ts';
 import { checkHash } from './file-check.ts';
 import { parseModelConfig } from './model-config-text.ts';
 import { s3Client } from './s3-client.ts';
@@ -44,13 +44,18 @@ export class S3Store implements ModelStore {
   protected readonly client: S3Client;
   readonly #location: S3Location;
   readonly #cache: DiskCache;
+  readonly #watch: WatchDownload | undefined;
   /** By model, as it was last listed: the paths below the model's folder. */
   readonly #listed = new Map<string, readonly RemoteFile[]>();
   /** The texts of small files by path, with the ETag that they were listed under. */
   readonly #texts = new Map<string, { readonly etag: string; readonly text: string }>();
 
-  /** @param cache where downloaded versions are kept */
-  constructor(location: S3Location, cache: DiskCache) {
+  /**
+   * @param cache where downloaded versions are kept
+   * @param watch shows downloads to people
+   */
+  constructor(location: S3Location, cache: DiskCache, watch?: WatchDownload) {
+    this.#watch = watch;
     this.#location = location;
     this.#cache = cache;
     this.client = s3Client({
@@ -92,11 +97,13 @@ export class S3Store implements ModelStore {
     }
     const content = createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 32);
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    let shown: ReturnType<WatchDownload> | undefined;
     try {
       const { folder, done } = await this.#cache.use(`${model}/${version}/${content}`, bytes, (target) =>
         downloadFolder(target, files, async ({ path, etag }, start, end) => {
+          shown ??= this.#watch?.(`${model} ${version}`, bytes);
           const range = { IfMatch: etag, Range: `bytes=${start}-${end - 1}` };
-          return (await this.get(`${model}/${version}/${path}`, range)) as AsyncIterable<Uint8Array>;
+          return counted(await this.get(`${model}/${version}/${path}`, range), shown?.add);
         }),
       );
       return { path: join(folder, filename), bytes, done };
@@ -104,6 +111,8 @@ export class S3Store implements ModelStore {
       // Perhaps it is no longer what was listed.
       this.#listed.delete(model);
       throw error;
+    } finally {
+      shown?.end();
     }
   }
 
@@ -182,6 +191,13 @@ export class S3Store implements ModelStore {
     const { Body } = await answered(this.client.send(new GetObjectCommand({ ...this.key(path), ...more })));
     if (Body === undefined) throw new Unavailable('the model repository sent an answer without a body', 1);
     return Body;
+  }
+}
+
+async function* counted(body: unknown, add: ((bytes: number) => void) | undefined): AsyncIterable<Uint8Array> {
+  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+    add?.(chunk.length);
+    yield chunk;
   }
 }
 

@@ -58,7 +58,9 @@ function urlOf({ family, address, port }: AddressInfo): string {
 
 async function openRepository({ modelRepository: location, modelCacheBytes }: LocalSettings): Promise<ModelRepository> {
   const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx');
-  const store = configuredRepository(location, { folder, maxBytes: modelCacheBytes, share: DISK_SHARE });
+  // Only people need it, and it takes time to load.
+  const watch = process.stderr.isTTY ? (await import('../adapters/progress.ts')).downloadBars() : undefined;
+  const store = configuredRepository(location, { folder, maxBytes: modelCacheBytes, share: DISK_SHARE }, watch);
   if (location.startsWith('s3://')) {
     await store.models().catch(({ message }: Error) => {
       throw new WrongSetting(`MODEL_REPOSITORY is '${location}': ${message}; expected a bucket that you may list`);

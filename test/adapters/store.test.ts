@@ -228,6 +228,23 @@ describe('a store in S3', () => {
     expect([again, files(cache)]).toEqual([path, before]);
   });
 
+  test('a download can be watched: what it is of, and every byte of it, once', async () => {
+    await put('watched/m/7/model.onnx', new Uint8Array(10 * 1024 * 1024));
+    await put('watched/m/7/weights.bin', 'weights');
+    const seen: string[] = [];
+    const chunks: number[] = [];
+    const watch = (label: string, total: number) => {
+      seen.push(`${label}: ${total}`);
+      return { add: (more: number) => void chunks.push(more), end: () => void seen.push('end') };
+    };
+    const cache = new DiskCache({ folder: mkdtempSync(join(folder, 'cache-')), share: 0.5 });
+    const store = new S3Store({ bucket: BUCKET, prefix: 'watched/' }, cache, watch);
+    await store.fetch('m', '7', 'model.onnx');
+    await store.fetch('m', '7', 'model.onnx');
+    expect(seen).toEqual([`m 7: ${10 * 1024 * 1024 + 7}`, 'end']);
+    expect(chunks.reduce((sum, chunk) => sum + chunk, 0)).toBe(10 * 1024 * 1024 + 7);
+  });
+
   test('many pages of objects', async () => {
     await Promise.all(Array.from({ length: 1_005 }, (_, i) => put(`many/m/${i + 1}/model.onnx`, 'x')));
     expect((await open('many/').store.find('m')).versions).toHaveLength(1_005);

@@ -278,6 +278,28 @@ function bytesOf(text: string) {
   };
 }
 
+test('--deployed means the bucket of what was deployed from this folder', async () => {
+  const project = join(folder, 'project');
+  mkdirSync(project);
+  const run = async (...args: string[]): Promise<Ended> => {
+    const command = [join(ROOT, 'functions/cli/models.ts'), ...args, '--deployed', '--json'];
+    return promisify(execFile)(process.execPath, command, { cwd: project }).then(
+      (ended) => ({ code: 0, ...ended }),
+      (error: Ended) => error,
+    );
+  };
+  expect(await run('list')).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining('nothing was deployed from this'),
+  });
+  const outputs = { ServerlessOnnxModels: { ModelBucket: BUCKET }, ServerlessOnnxServing: { ApiUrl: 'https://…' } };
+  writeFileSync(join(project, 'cdk-outputs.json'), JSON.stringify(outputs));
+  const { stdout } = await run('publish', made('identity_fp32'), '--as', 'deployed');
+  expect(JSON.parse(stdout)).toEqual({ model: 'deployed', live: '1' });
+  repository = `s3://${BUCKET}/models`;
+  expect(await json('list')).toMatchObject([{ model: 'deployed', live: '1' }]);
+});
+
 describe('what can not be understood ends with exit code 2 and a sentence', () => {
   test.each([
     [['promote', 'm'], "missing required argument 'version'"],

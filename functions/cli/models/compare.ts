@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises';
 import { labelledImages } from '../../adapters/labelled-images.ts';
+import { bytesText, StepProgress } from '../../adapters/progress.ts';
 import { type Evaluation, evaluate, type Sample } from '../../inference/evaluate.ts';
 import { imageTensor } from '../../inference/image-tensor.ts';
 import type { ServedModel } from '../../inference/model-loader.ts';
@@ -9,7 +10,7 @@ import { parseRelease } from '../../inference/release.ts';
 import { servableVersions } from '../../inference/serving-config.ts';
 import { isModelName, isVersion } from '../../protocol/names.ts';
 import { Failure, Misuse } from '../failure.ts';
-import { bytesText, StepProgress, table } from '../terminal.ts';
+import { table } from '../table.ts';
 import { withLoader } from './engine.ts';
 import { type Common, openRepository } from './repository.ts';
 

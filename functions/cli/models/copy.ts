@@ -1,9 +1,9 @@
+import { ByteProgress, bytesText } from '../../adapters/progress.ts';
 import type { Content, ModelRepository } from '../../inference/ports.ts';
 import { parseRelease, RELEASE_FILE, type Release } from '../../inference/release.ts';
 import { servableVersions } from '../../inference/serving-config.ts';
 import { isVersion } from '../../protocol/names.ts';
 import { Failure, Misuse } from '../failure.ts';
-import { ByteProgress, bytesText } from '../terminal.ts';
 import { type Common, openRepository, publisherOf, repositoryAt } from './repository.ts';
 
 /** Brings models of the repository to another one. */

@@ -1,9 +1,10 @@
 import { summarize } from '../../adapters/onnx-summary.ts';
+import { bytesText } from '../../adapters/progress.ts';
 import { parseRelease, RELEASE_FILE, type Release } from '../../inference/release.ts';
 import { servableVersions } from '../../inference/serving-config.ts';
 import type { TensorMetadata } from '../../protocol/messages.ts';
 import { Failure } from '../failure.ts';
-import { bytesText, table } from '../terminal.ts';
+import { table } from '../table.ts';
 import { withLoader } from './engine.ts';
 import { type Common, openRepository } from './repository.ts';
 

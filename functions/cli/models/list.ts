@@ -1,6 +1,7 @@
+import { bytesText } from '../../adapters/progress.ts';
 import type { ModelRepository } from '../../inference/ports.ts';
 import { parseRelease, RELEASE_FILE, type Release } from '../../inference/release.ts';
-import { bytesText, type Row, table } from '../terminal.ts';
+import { type Row, table } from '../table.ts';
 import { type Common, openRepository } from './repository.ts';
 
 /** Models that are looked at at the same time. */

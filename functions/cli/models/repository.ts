@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { homedir, hostname, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { modelRepository } from '../../adapters/model-repository.ts';
+import { downloadBars } from '../../adapters/progress.ts';
 import type { ModelRepository } from '../../inference/ports.ts';
 import { Publisher } from '../../inference/publisher.ts';
 import { deployedOutput } from '../deployed.ts';
@@ -34,7 +35,7 @@ export async function openRepository(options: Common): Promise<{ location: strin
 /** @throws Misuse */
 export async function repositoryAt(location: string): Promise<ModelRepository> {
   const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx');
-  const repository = modelRepository(location, { folder, share: DISK_SHARE });
+  const repository = modelRepository(location, { folder, share: DISK_SHARE }, downloadBars());
   if (repository === undefined) throw new Misuse(`the repository is '${location}'; expected s3://bucket/prefix`);
   if (location.startsWith('s3://')) return repository;
   const found = await stat(location).catch(() => undefined);

@@ -1,8 +1,9 @@
+import { ByteProgress } from '../../adapters/progress.ts';
 import type { Content, ModelRepository } from '../../inference/ports.ts';
 import { parseRelease, publishedFiles, RELEASE_FILE } from '../../inference/release.ts';
 import { isVersion } from '../../protocol/names.ts';
 import { Failure } from '../failure.ts';
-import { ByteProgress, table } from '../terminal.ts';
+import { table } from '../table.ts';
 import { type Common, openRepository } from './repository.ts';
 
 type Verdict = { readonly model: string; readonly version: string; readonly file: string; readonly state: State };

@@ -1,28 +1,8 @@
-// What a person at a terminal sees: tables, sizes, progress.
+// Progress of long work, on a terminal. Elsewhere nothing is shown.
 
-import { Presets, SingleBar } from 'cli-progress';
-import Table from 'cli-table3';
+import { MultiBar, Presets, SingleBar } from 'cli-progress';
 import type { Content } from '../inference/ports.ts';
-
-export type Row = { readonly [column: string]: string };
-
-/** A table with the columns of its first row; nothing without rows. */
-export function table(rows: readonly Row[]): string {
-  const [first] = rows;
-  if (first === undefined) return '';
-  const plain = { head: [], border: [] };
-  const head = Object.keys(first);
-  const drawn = new Table({ head, style: plain, chars: BORDERLESS });
-  drawn.push(...rows.map((row) => head.map((column) => row[column] ?? '')));
-  return drawn.toString();
-}
-
-const BORDERLESS = Object.fromEntries(
-  'top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid'
-    .split(' ')
-    .map((part) => [part, ''])
-    .concat([['middle', '  ']]),
-);
+import type { WatchDownload } from './download.ts';
 
 /** In decimal units, as disks and S3 count. */
 export function bytesText(bytes: number): string {
@@ -61,17 +41,8 @@ export class ByteProgress {
   /** @param total bytes that will be read, of all contents together */
   constructor(label: string, total: number) {
     if (!process.stderr.isTTY || total === 0) return;
-    const formatValue = (value: number, _: unknown, type: string): string =>
-      type === 'value' || type === 'total' ? bytesText(value) : `${value}`;
-    this.#bar = new SingleBar(
-      {
-        format: `${label} [{bar}] {percentage} % | {value} of {total} | {eta_formatted}`,
-        formatValue,
-        hideCursor: true,
-      },
-      Presets.legacy,
-    );
-    this.#bar.start(total, 0);
+    this.#bar = new SingleBar(BYTES, Presets.legacy);
+    this.#bar.start(total, 0, { label });
   }
 
   watch(content: Content): Content {
@@ -92,4 +63,34 @@ export class ByteProgress {
   stop(): void {
     this.#bar?.stop();
   }
+}
+
+const BYTES = {
+  format: '{label} [{bar}] {percentage} % | {value} of {total} | {eta_formatted}',
+  formatValue: (value: number, _: unknown, type: string): string =>
+    type === 'value' || type === 'total' ? bytesText(value) : `${value}`,
+  hideCursor: true,
+  clearOnComplete: true,
+};
+
+/** A bar for each download; undefined where there is no terminal. */
+export function downloadBars(): WatchDownload | undefined {
+  if (!process.stderr.isTTY) return undefined;
+  let bars: MultiBar | undefined;
+  let open = 0;
+  return (label, bytes) => {
+    bars ??= new MultiBar(BYTES, Presets.legacy);
+    const bar = bars.create(bytes, 0, { label });
+    open++;
+    return {
+      add: (more) => bar.increment(more),
+      end: () => {
+        bars?.remove(bar);
+        if (--open > 0) return;
+        // Its timer would keep the process alive.
+        bars?.stop();
+        bars = undefined;
+      },
+    };
+  };
 }
