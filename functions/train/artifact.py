@@ -79,12 +79,30 @@ def infer_request_json(image: np.ndarray) -> str:
     It asks for the three most probable classes with their labels instead of all probabilities. Four
     decimals, which is finer than the 256 levels of a picture; a row of pixels on a line.
     """
+    outputs = f'[{{"name":"{OUTPUT_NAME}","parameters":{{"classification":3}}}}]'
+    return f'{{"outputs":{outputs},"inputs":[{_image_tensor(image)}]}}\n'
+
+
+def golden_json(image: np.ndarray, probabilities: np.ndarray) -> str:
+    """A request for one image (float [channels, height, width], 0..1), and its answer.
+
+    probabilities: float32 [1, classes], of `rounded(image)`. Whoever serves the model can hold its
+    answer against this one.
+    """
+    # Nine digits are a float32, exactly.
+    data = ",".join(f"{value:.9g}" for value in probabilities.ravel().tolist())
+    shape = json.dumps(list(probabilities.shape), separators=(",", ":"))
+    answer = f'{{"name":"{OUTPUT_NAME}","shape":{shape},"datatype":"FP32","data":[{data}]}}'
+    return (
+        f'{{"request":{{"inputs":[{_image_tensor(image)}]}},\n"response":{{"outputs":[{answer}]}}}}\n'
+    )
+
+
+def _image_tensor(image: np.ndarray) -> str:
     shape = json.dumps([1, *image.shape], separators=(",", ":"))
     values = np.round(image.astype(np.float64), REQUEST_DECIMALS).reshape(-1, image.shape[-1])
     data = ",\n".join(",".join(f"{value:g}" for value in row) for row in values)
-    outputs = f'[{{"name":"{OUTPUT_NAME}","parameters":{{"classification":3}}}}]'
-    inputs = f'[{{"name":"{INPUT_NAME}","shape":{shape},"datatype":"FP32","data":[\n{data}\n]}}]'
-    return f'{{"outputs":{outputs},"inputs":{inputs}}}\n'
+    return f'{{"name":"{INPUT_NAME}","shape":{shape},"datatype":"FP32","data":[\n{data}\n]}}'
 
 
 def check_same_model(output: Path, classes: tuple[str, ...]) -> None:

@@ -1,12 +1,20 @@
 """Labelled images, in a training and a held-out part."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from failure import TrainingFailed
+
 CHANNELS = 3
+MIN_CLASSES = 2
+MAX_CLASSES = 1_000
+# Of each class at least one image is held out, and several are left.
+MIN_IMAGES = 5
+MAX_PICTURES = 10
 HELD_OUT_FRACTION = 0.2
 
 
@@ -26,7 +34,15 @@ class Part:
 
     def split(self, fraction: float) -> tuple["Part", "Part"]:
         """What is left, and a fraction of every class; see `held_out_mask`."""
-        apart = held_out_mask(self.images, self.labels, fraction)
+        return self._apart(held_out_mask(self.images, self.labels, fraction))
+
+    def folds(self, count: int) -> Iterator[tuple["Part", "Part"]]:
+        """For each of `count` folds: all the others, and the fold; every class is spread over all."""
+        numbers = ranks(self.images, self.labels) % count
+        for number in range(count):
+            yield self._apart(numbers == number)
+
+    def _apart(self, apart: np.ndarray) -> tuple["Part", "Part"]:
         return (
             Part(self.images[~apart], self.labels[~apart]),
             Part(self.images[apart], self.labels[apart]),
@@ -60,17 +76,57 @@ def held_out_mask(
 
     scans: numbers [n, ...]; labels: int [n]. Returns bool [n].
 
-    Within a class the scans are ranked by the sha256 of their pixels and the first ones are taken:
-    a scan's place hangs on nothing but the scans themselves (no seed, no order, no library
-    version), and of two equal scans both fall on one side unless the border is between them.
+    The first ones by `ranks`; of two equal scans both fall on one side unless the border is between
+    them.
+    """
+    counts = np.bincount(labels)
+    taken = np.array([round(fraction * count) for count in counts.tolist()])
+    return ranks(scans, labels) < taken[labels]
+
+
+def ranks(scans: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The place of each scan in its class (int [n], from 0), by the sha256 of its pixels.
+
+    It hangs on nothing but the scans themselves: no seed, no order, no library version.
     """
     digests = np.array([hashlib.sha256(scan.tobytes()).hexdigest() for scan in scans])
-    mask = np.zeros(len(scans), dtype=bool)
+    places = np.zeros(len(scans), dtype=np.int64)
     for label in np.unique(labels):
         members = np.flatnonzero(labels == label)
-        ranked = members[np.argsort(digests[members], kind="stable")]
-        mask[ranked[: round(fraction * len(members))]] = True
-    return mask
+        places[members[np.argsort(digests[members], kind="stable")]] = np.arange(len(members))
+    return places
+
+
+def check_counts(classes: tuple[str, ...], labels: np.ndarray) -> None:
+    """Raises TrainingFailed where too few images of a class (labels: int64 [n]) can be used."""
+    counts = np.bincount(labels, minlength=len(classes))
+    few = int(counts.argmin())
+    if counts[few] < MIN_IMAGES:
+        raise TrainingFailed(
+            f"class {classes[few]} has {counts[few]} images that can be used, expected at least "
+            f"{MIN_IMAGES}"
+        )
+
+
+def dataset_of(
+    images: np.ndarray,
+    labels: np.ndarray,
+    classes: tuple[str, ...],
+    sha256: str,
+    source: dict[str, Any],
+) -> Dataset:
+    """A user's images (float32 [n, 3, side, side], 0..1) with a fifth of each class held out."""
+    held_out = held_out_mask(images, labels)
+    return Dataset(
+        training=Part(images[~held_out], labels[~held_out]),
+        held_out=Part(images[held_out], labels[held_out]),
+        classes=classes,
+        sha256=sha256,
+        description="Images: colours 0..1 to the probability of each class.",
+        pictures={name: label for label, name in enumerate(classes[:MAX_PICTURES])},
+        request=0,
+        source=source,
+    )
 
 
 def resample(images: np.ndarray, side: int) -> np.ndarray:

@@ -1,26 +1,23 @@
-"""Images of one's own: a folder `<class>/<file>.png` or `.jpg`."""
+"""Images of one's own: a folder `<class>/<file>.png` or `.jpg`, perhaps with a list of them."""
 
 import hashlib
 import io
+import json
 import sys
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from data import CHANNELS, Dataset, Part, held_out_mask, resample
+from data import CHANNELS, MAX_CLASSES, MIN_CLASSES, Dataset, check_counts, dataset_of, resample
 from failure import TrainingFailed
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
 MIN_SIDE = 4
 MAX_PIXELS = 50_000_000
-MIN_CLASSES = 2
-# Of each class at least one image is held out, and several are left.
-MIN_IMAGES = 5
-MAX_CLASSES = 1_000
-MAX_PICTURES = 10
 SHOWN = 10
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -36,10 +33,16 @@ def load(folder: Path, side: int, max_bad_share: float) -> Dataset:
     side: of the network's input, to which every image is resampled. max_bad_share: 0..1, of the
     files. The sha256 is of the paths and contents that are used.
 
+    With a manifest.json, `{"files": [{"path": "<class>/<file>", "sha256": …}, …]}`, exactly those
+    files are read, and each has to have its sha256.
+
     What is wrong with a file is said by name on stderr, and it is left out. Raises TrainingFailed
-    when that is more than max_bad_share, or where too few classes or images are left.
+    when that is more than max_bad_share, where too few classes or images are left, or where a file
+    is not what the manifest says.
     """
-    classes, files, problems = _files(folder)
+    manifest = folder / MANIFEST
+    listed = _listed(manifest) if manifest.is_file() else None
+    classes, files, problems = _files(folder) if listed is None else _named(folder, listed)
     total = len(files) + len(problems)
     files = _without_doubles(files, classes, problems)
     images, kept = _decoded(files, side, problems)
@@ -53,33 +56,68 @@ def load(folder: Path, side: int, max_bad_share: float) -> Dataset:
             f"{problems[0]}; expected at most {max_bad_share:.0%}"
         )
     labels = np.array([file.label for file in kept], dtype=np.int64)
-    _check_counts(classes, labels)
+    check_counts(classes, labels)
     digest = hashlib.sha256()
     for file in kept:
         digest.update(f"{file.path}\n{hashlib.sha256(file.content).hexdigest()}\n".encode())
-    held_out = held_out_mask(images, labels)
-    pictures = {name: label for label, name in enumerate(classes[:MAX_PICTURES])}
-    return Dataset(
-        training=Part(images[~held_out], labels[~held_out]),
-        held_out=Part(images[held_out], labels[held_out]),
-        classes=classes,
-        sha256=digest.hexdigest(),
-        description="Images: colours 0..1 to the probability of each class.",
-        pictures=pictures,
-        request=0,
-        source={"name": folder.name, "files": total, "files_left_out": len(problems)},
-    )
+    source = {"name": folder.name, "files": total, "files_left_out": len(problems)}
+    if listed is not None:
+        source["manifest_sha256"] = hashlib.sha256(manifest.read_bytes()).hexdigest()
+    return dataset_of(images, labels, classes, digest.hexdigest(), source)
+
+
+def _listed(manifest: Path) -> dict[str, str]:
+    """The sha256 of each file that a manifest names, by path."""
+    expected = f'expected {{"files": [{{"path": "<class>/<file>", "sha256": "…"}}, …]}}'
+    try:
+        entries = json.loads(manifest.read_bytes())["files"]
+        listed = {entry["path"]: entry["sha256"] for entry in entries}
+        paths = [PurePosixPath(path) for path in listed]
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingFailed(f"{MANIFEST} is not understood, {expected}") from error
+    for path in paths:
+        if len(path.parts) != 2 or ".." in path.parts or path.is_absolute():
+            raise TrainingFailed(f"{MANIFEST} names the file {path}, {expected}")
+    if len(listed) != len(entries):
+        raise TrainingFailed(f"{MANIFEST} names a file twice, {expected}")
+    return listed
+
+
+def _named(
+    folder: Path, listed: dict[str, str]
+) -> tuple[tuple[str, ...], list[_File], list[str]]:
+    """What a manifest names, each with the content that it promises."""
+    classes = _checked_classes(folder, sorted({path.split("/")[0] for path in listed}))
+    files: list[_File] = []
+    problems: list[str] = []
+    for path, sha256 in sorted(listed.items()):
+        name = path.split("/")[0]
+        if not (folder / path).is_file():
+            raise TrainingFailed(f"{MANIFEST} names {path}, which is not there")
+        content = (folder / path).read_bytes()
+        found = hashlib.sha256(content).hexdigest()
+        if found != sha256:
+            raise TrainingFailed(f"{path} has the sha256 {found}, expected {sha256} as {MANIFEST} says")
+        if Path(path).suffix.lower() not in SUFFIXES:
+            problems.append(f"{path}, which is no .png or .jpg")
+        else:
+            files.append(_File(path, classes.index(name), content))
+    return classes, files, problems
+
+
+def _checked_classes(folder: Path, names: list[str]) -> tuple[str, ...]:
+    if not MIN_CLASSES <= len(names) <= MAX_CLASSES:
+        raise TrainingFailed(
+            f"{folder} holds {len(names)} folders of images, expected {MIN_CLASSES} to "
+            f"{MAX_CLASSES} classes: <class>/<file>.png or .jpg"
+        )
+    return tuple(names)
 
 
 def _files(folder: Path) -> tuple[tuple[str, ...], list[_File], list[str]]:
     """The classes, what their folders hold, and what is wrong with that; hidden names are none."""
     visible = [entry for entry in sorted(folder.iterdir()) if not entry.name.startswith(".")]
-    classes = tuple(entry.name for entry in visible if entry.is_dir())
-    if not MIN_CLASSES <= len(classes) <= MAX_CLASSES:
-        raise TrainingFailed(
-            f"{folder} holds {len(classes)} folders of images, expected {MIN_CLASSES} to "
-            f"{MAX_CLASSES} classes: <class>/<file>.png or .jpg"
-        )
+    classes = _checked_classes(folder, [entry.name for entry in visible if entry.is_dir()])
     files: list[_File] = []
     problems = [f"{entry.name}, which is in no class" for entry in visible if entry.is_file()]
     for label, name in enumerate(classes):
@@ -133,13 +171,3 @@ def _decoded(
         kept.append(file)
     shape = (0, CHANNELS, side, side)
     return (np.stack(images) if images else np.zeros(shape, np.float32)), kept
-
-
-def _check_counts(classes: tuple[str, ...], labels: np.ndarray) -> None:
-    counts = np.bincount(labels, minlength=len(classes))
-    few = int(counts.argmin())
-    if counts[few] < MIN_IMAGES:
-        raise TrainingFailed(
-            f"class {classes[few]} has {counts[few]} images that can be used, expected at least "
-            f"{MIN_IMAGES}"
-        )

@@ -8,23 +8,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
+import job
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 DEFAULT_OUTPUT = REPOSITORY / "model-artifacts" / "digits"
 OPTIMIZERS = ("sgd", "adamw")
 LOSSES = ("cross-entropy", "mse")
 SCHEDULES = ("constant", "cosine", "step")
+DIGITS_MIN_ACCURACY = 0.97
 MODEL_NAME = re.compile(r"(?!.*\.\.)[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+MODEL_NAME_RULE = (
+    "1 to 128 of A-Z a-z 0-9 . _ -, a letter or digit first, without '..'"
+)
 
 
 @dataclass(frozen=True)
 class Options:
     """What a run is asked to do; the ranges are those that `parse` lets through.
 
-    data: a folder of images; None: the digits.
+    data: a folder of images, or an NPZ; None: the digits.
     side: 16 to 512 pixels, of the network's input.
     max_bad_share: 0 to 1, of the files of `data`.
-    output: the model folder; its name is the model's name.
-    version: 1 to 999,999,999.
+    output: the model folder.
+    name: of the model; by itself the output's name.
+    version: 1 to 999,999,999; None in a training job, whose output is one version without a number.
+    checkpoints: the folder where a run that was ended goes on; None: none are made.
+    network: a Python file with the user's own network; None: the ConvNet.
+    folds: 0: none; 2 to 20, of a cross-validation before the training.
     epochs: 1 to 10,000 passes over the training part.
     batch_size: 1 to 65,536 samples per gradient step.
     learning_rate: above 0, to 10.
@@ -39,6 +50,9 @@ class Options:
     dropout: 0 to 0.9, the share of values that the classifier's layers lose in training.
     patience: 0 to 10,000 epochs without a smaller validation loss that end the training; 0: none.
     validation_share: above 0, to 0.5, of the training part, that is kept for that.
+    shift: 0 to 16 pixels that training images are moved at most.
+    flip: whether half of them are mirrored.
+    rotation: 0 to 180 degrees that they are turned at most.
     width: 1 to 16, times the feature maps of the network.
     depth: 1 to 8 convolutions.
     seed: 0 to 2**32 - 1, of the first weights and the order of the samples.
@@ -49,7 +63,11 @@ class Options:
     side: int
     max_bad_share: float
     output: Path
-    version: int
+    name: str
+    version: int | None
+    checkpoints: Path | None
+    network: Path | None
+    folds: int
     epochs: int
     batch_size: int
     learning_rate: float
@@ -65,6 +83,9 @@ class Options:
     dropout: float
     patience: int
     validation_share: float
+    shift: int
+    flip: bool
+    rotation: float
     width: int
     depth: int
     seed: int
@@ -77,16 +98,17 @@ def parse(arguments: list[str]) -> Options:
         prog="train.py",
         description="Trains a convolutional network on images, checks it on a fifth of them that "
         "it never saw, and writes it as a version of a model in Triton's repository layout: "
-        "config.pbtxt, labels.txt, VERSION/model.onnx, VERSION/metrics.json, and samples to try it "
-        "with.",
+        "config.pbtxt, labels.txt, samples to try it with, and in VERSION/ model.onnx, metrics.json, "
+        "golden.json and report.html. Started by torchrun, several processes train it together.",
         epilog="Exit codes: 0 the version is written; 1 the run failed and nothing was written; "
-        "2 an option is wrong.",
+        "2 an option is wrong; 130 or 143 it was told to end, and goes on with the same --checkpoints.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
     option = parser.add_argument
-    option("--data", type=_folder, default=None, metavar="DIR",
-           help="images to train on, <class>/<file>.png or .jpg; without it handwritten digits")  # fmt: skip
+    option("--data", type=_data, default=job.channel(), metavar="DIR",
+           help="images to train on: a folder <class>/<file>.png or .jpg, or an NPZ file with images and "
+           "labels; without it handwritten digits")  # fmt: skip
     option("--side", type=_integer(16, 512), default=32, metavar="N",
            help="rows and columns that images are resampled to, 16 to 512")  # fmt: skip
     option("--max-bad-share", type=_number(0, 1), default=0.05, metavar="X",
@@ -95,8 +117,18 @@ def parse(arguments: list[str]) -> Options:
     option("--output", type=_model_folder, default=DEFAULT_OUTPUT, metavar="DIR",
            help="model folder; an existing one must be of this model, a version of the same number "
            "is replaced, and its config.pbtxt is kept")  # fmt: skip
+    option("--name", type=_model_name, default=None, metavar="NAME",
+           help="the model's name; without it that of the output folder")  # fmt: skip
     option("--version", type=_integer(1, 999_999_999), default=1, metavar="N",
            help="version to write, 1 to 999999999")  # fmt: skip
+    option("--checkpoints", type=_new_folder, default=job.checkpoint_folder(), metavar="DIR",
+           help="folder where each epoch leaves its state: a run that was ended goes on there")  # fmt: skip
+    option("--network", type=_file, default=None, metavar="FILE",
+           help="Python file with a class Network(classes, side), a torch.nn.Module of your own, in "
+           "place of the convolutional network")  # fmt: skip
+    option("--folds", type=_integer(0, 20), default=0, metavar="N",
+           help="first train on all but one of so many parts of the training data, for each, and tell "
+           "mean and spread of the accuracy there, 2 to 20; 0: do not")  # fmt: skip
     option("--epochs", type=_integer(1, 10_000), default=20, metavar="N",
            help="passes over the training part, 1 to 10000")  # fmt: skip
     option("--batch-size", type=_integer(1, 65_536), default=32, metavar="N",
@@ -128,19 +160,33 @@ def parse(arguments: list[str]) -> Options:
            "ends, with the best weights; 0: never")  # fmt: skip
     option("--validation-share", type=_number(0, 0.5, above_low=True), default=0.1, metavar="X",
            help="part of the training data that is kept for --patience, above 0, to 0.5")  # fmt: skip
+    option("--shift", type=_integer(0, 16), default=2, metavar="N",
+           help="pixels that training images are moved at random, at most, 0 to 16")  # fmt: skip
+    option("--flip", type=_flag, default=False, metavar="true|false",
+           help="half of the training images are mirrored, left to right")  # fmt: skip
+    option("--rotation", type=_number(0, 180), default=0.0, metavar="X",
+           help="degrees that training images are turned at random, at most, 0 to 180")  # fmt: skip
     option("--width", type=_integer(1, 16), default=1, metavar="N",
            help="times as many feature maps, 1 to 16")  # fmt: skip
     option("--depth", type=_integer(1, 8), default=2, metavar="N",
            help="convolutions of the network, 1 to 8")  # fmt: skip
     option("--seed", type=_integer(0, 2**32 - 1), default=0, metavar="N",
            help="seed of the first weights and the samples' order, 0 to 4294967295")  # fmt: skip
-    option("--min-accuracy", type=_number(0, 1), default=0.97, metavar="X",
-           help="accuracy on the held-out part below which the run fails, 0 to 1")  # fmt: skip
+    option("--min-accuracy", type=_number(0, 1), default=None, metavar="X",
+           help="accuracy on the held-out part below which the run fails, 0 to 1; without it "
+           f"{DIGITS_MIN_ACCURACY} of the digits, and 0 of other images")  # fmt: skip
     found, unknown = parser.parse_known_args(arguments)
     if unknown:
         parser.error(f"got '{unknown[0]}', expected options as --help lists them")
     if found.nesterov and (found.optimizer != "sgd" or found.momentum == 0):
         parser.error("--nesterov: got 'true', expected false without sgd and a --momentum")
+    if found.folds == 1:
+        parser.error("--folds: got '1', expected 0 or 2 to 20")
+    if found.min_accuracy is None:
+        found.min_accuracy = DIGITS_MIN_ACCURACY if found.data is None else 0.0
+    if (folder := job.model_folder()) is not None:
+        found.output, found.version = folder, None
+    found.name = found.name or found.output.name
     return Options(**vars(found))
 
 
@@ -148,7 +194,9 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, without the usage text above it."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message.removeprefix('argument ')}\n")
+        sentence = message.removeprefix("argument ")
+        job.report_failure(sentence)
+        self.exit(2, f"{self.prog}: {sentence}\n")
 
 
 def _one_of(names: tuple[str, ...]) -> Callable[[str], str]:
@@ -161,9 +209,10 @@ def _one_of(names: tuple[str, ...]) -> Callable[[str], str]:
 
 
 def _flag(text: str) -> bool:
-    if text not in ("true", "false"):
+    # SageMaker's toolkit reads a hyper-parameter as JSON, and writes it as Python does: True.
+    if text.lower() not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"got '{text}', expected true or false")
-    return text == "true"
+    return text.lower() == "true"
 
 
 def _integer(low: int, high: int) -> Callable[[str], int]:
@@ -193,20 +242,39 @@ def _number(low: float, high: float, above_low: bool = False) -> Callable[[str],
     return read
 
 
-def _folder(text: str) -> Path:
+def _data(text: str) -> Path:
     path = Path(text).absolute()
-    if not path.is_dir():
-        raise argparse.ArgumentTypeError(f"got '{text}', expected a folder that exists")
+    if not path.is_dir() and not (path.suffix == ".npz" and path.is_file()):
+        raise argparse.ArgumentTypeError(
+            f"got '{text}', expected a folder that exists, or an .npz file"
+        )
     return path
 
 
-def _model_folder(text: str) -> Path:
+def _file(text: str) -> Path:
     path = Path(text).absolute()
-    if not MODEL_NAME.fullmatch(path.name):
-        raise argparse.ArgumentTypeError(
-            f"got '{text}', expected a folder whose name is a model name: 1 to 128 of "
-            "A-Z a-z 0-9 . _ -, a letter or digit first, without '..'"
-        )
+    if not path.is_file():
+        raise argparse.ArgumentTypeError(f"got '{text}', expected a file that exists")
+    return path
+
+
+def _new_folder(text: str) -> Path:
+    path = Path(text).absolute()
     if path.exists() and not path.is_dir():
         raise argparse.ArgumentTypeError(f"got '{text}', which is a file, expected a folder")
+    return path
+
+
+def _model_name(text: str) -> str:
+    if not MODEL_NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"got '{text}', expected {MODEL_NAME_RULE}")
+    return text
+
+
+def _model_folder(text: str) -> Path:
+    path = _new_folder(text)
+    if not MODEL_NAME.fullmatch(path.name):
+        raise argparse.ArgumentTypeError(
+            f"got '{text}', expected a folder whose name is a model name: {MODEL_NAME_RULE}"
+        )
     return path

@@ -10,7 +10,7 @@ SURE = 0.95
 
 
 def pick(model: bytes, dataset: Dataset) -> dict[str, bytes | str]:
-    """The files `samples/<name>.png` of the data set's pictures, and `samples/request.json`.
+    """The files `samples/<name>.png` of the data set's pictures, `samples/request.json`, and golden.json.
 
     Of each class, the first held-out image that the model recognises with a probability above SURE
     from the written values (the picture's 256 levels, and the request's decimals). Where a model
@@ -32,4 +32,10 @@ def pick(model: bytes, dataset: Dataset) -> dict[str, bytes | str]:
         f"samples/{name}.png": artifact.png(first(label))
         for name, label in dataset.pictures.items()
     }
-    return {**pictures, "samples/request.json": artifact.infer_request_json(first(dataset.request))}
+    asked = first(dataset.request)
+    answer = export.predict(model, artifact.rounded(asked[np.newaxis]))
+    return {
+        **pictures,
+        "samples/request.json": artifact.infer_request_json(asked),
+        "golden.json": artifact.golden_json(asked, answer),
+    }

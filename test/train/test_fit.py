@@ -89,7 +89,7 @@ def test_best_notes_the_smallest_loss() -> None:
     best = Best(patience=2)
     for loss, is_over in [(3.0, False), (1.0, False), (2.0, False), (1.5, True)]:
         network.weight.data.fill_(loss)
-        best.note(loss, network)
+        best.note(loss, 0.5, network)
         assert best.is_over == is_over
     best.restore(network)
     assert network.weight.item() == 1.0

@@ -1,5 +1,6 @@
 """Images of one's own: what is read, what is left out by name, and what ends the run."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -70,6 +71,61 @@ def test_what_can_not_be_used_is_left_out_by_name(
     assert len(dataset.training) + len(dataset.held_out) == 59
     with pytest.raises(TrainingFailed, match=r"7 of 66 files .* expected at most 5%"):
         folder.load(colours, SIDE, 0.05)
+
+
+def write_manifest(folder: Path, files: list[Path], **changed: str) -> Path:
+    entries = [
+        {
+            "path": str(file.relative_to(folder)),
+            "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+            **changed,
+        }
+        for file in files
+    ]
+    manifest = folder / "manifest.json"
+    manifest.write_text(json.dumps({"files": entries}))
+    return manifest
+
+
+def test_a_manifest_says_exactly_what_is_used(colours: Path) -> None:
+    chosen = [colours / name / f"{i}.{kind}" for i in range(8) for name, kind in
+              (("red", "png"), ("green", "jpg"))]  # fmt: skip
+    manifest = write_manifest(colours, chosen)
+    dataset = folder.load(colours, SIDE, 0)
+    assert dataset.classes == ("green", "red")
+    assert len(dataset.training) + len(dataset.held_out) == 16
+    assert dataset.source["manifest_sha256"] == hashlib.sha256(manifest.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ({"sha256": "0" * 64}, r"red/0.png has the sha256 [0-9a-f]{64}, expected 0{64} as manifest.json says"),
+        ({"path": "red/none.png"}, "manifest.json names red/none.png, which is not there"),
+        ({"path": "../red/0.png"}, "manifest.json names the file ../red/0.png, expected"),
+        ({"path": "/etc/passwd"}, "manifest.json names the file /etc/passwd, expected"),
+        ({"path": "0.png"}, "manifest.json names the file 0.png, expected"),
+    ],
+)
+def test_a_file_that_is_not_what_the_manifest_says(
+    colours: Path, changed: dict[str, str], sentence: str
+) -> None:
+    write_manifest(colours, [colours / "green" / "0.jpg"])
+    entries = json.loads((colours / "manifest.json").read_text())["files"]
+    write_manifest(colours, [colours / "red" / "0.png"], **changed)
+    entries += json.loads((colours / "manifest.json").read_text())["files"]
+    (colours / "manifest.json").write_text(json.dumps({"files": entries}))
+    with pytest.raises(TrainingFailed, match=sentence):
+        folder.load(colours, SIDE, 0)
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"files": 1}', '{"files": [{"path": "a/b"}]}', '{"files": [{"path": 1, "sha256": 2}]}']
+)
+def test_what_is_no_manifest(colours: Path, text: str) -> None:
+    (colours / "manifest.json").write_text(text)
+    with pytest.raises(TrainingFailed, match="manifest.json is not understood, expected"):
+        folder.load(colours, SIDE, 0)
 
 
 @pytest.mark.parametrize(

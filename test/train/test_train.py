@@ -18,7 +18,7 @@ PROGRAM = REPOSITORY / "functions" / "train" / "train.py"
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(PROGRAM), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
@@ -65,6 +65,14 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("--max-bad-share", "2", "a number from 0 to 1"),
         ("--width", "0", "an integer from 1 to 16"),
         ("--depth", "9", "an integer from 1 to 8"),
+        ("--shift", "17", "an integer from 0 to 16"),
+        ("--flip", "1", "true or false"),
+        ("--rotation", "181", "a number from 0 to 180"),
+        ("--folds", "21", "an integer from 0 to 20"),
+        ("--folds", "1", "0 or 2 to 20"),
+        ("--network", "none.py", "a file that exists"),
+        ("--data", "none.npz", "a folder that exists, or an .npz file"),
+        ("--name", "a/b", "1 to 128 of A-Z a-z 0-9 . _ -"),
         ("--output", "a..b", "a folder whose name is a model name"),
     ],
 )
@@ -103,7 +111,8 @@ def test_options_that_do_not_go_together() -> None:
 def test_what_is_written(trained: Path) -> None:
     files = tree(trained)
     pictures = {f"samples/{name}.png" for name in ("zero", "two", "three", "five", "seven")}
-    rest = {"config.pbtxt", "labels.txt", "1/model.onnx", "1/metrics.json", "samples/request.json"}
+    version = {f"1/{name}" for name in ("model.onnx", "metrics.json", "golden.json", "report.html")}
+    rest = {"config.pbtxt", "labels.txt", "samples/request.json", *version}
     assert set(files) == pictures | rest
     assert files["labels.txt"].decode().split() == [str(digit) for digit in range(10)]
     config = " ".join(files["config.pbtxt"].decode().split())
@@ -154,6 +163,17 @@ def test_the_samples_are_recognised(trained: Path, committed: bool) -> None:
     assert probabilities.argmax() == 7 and probabilities[7] > 0.95
 
 
+def test_the_golden_request_has_the_answer_of_the_model(trained: Path) -> None:
+    golden = json.loads((trained / "1" / "golden.json").read_text())
+    (image,) = golden["request"]["inputs"]
+    (expected,) = golden["response"]["outputs"]
+    session = onnxruntime.InferenceSession(trained / "1" / "model.onnx")
+    pixels = np.array(image["data"], np.float32).reshape(image["shape"])
+    (found,) = session.run([expected["name"]], {image["name"]: pixels})
+    assert list(found.shape) == expected["shape"] == [1, 10]
+    np.testing.assert_allclose(found.ravel(), np.array(expected["data"], np.float32), atol=1e-7)
+
+
 def test_too_low_an_accuracy_leaves_the_output_as_it_was(trained: Path) -> None:
     before = tree(trained)
     result = run("--output", trained, "--epochs", 1, "--min-accuracy", 1)
@@ -172,8 +192,10 @@ def test_too_low_an_accuracy_makes_no_output(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_no_number_fails(tmp_path: Path) -> None:
-    result = run("--output", tmp_path / "new", "--epochs", 2, "--learning-rate", 10)
+    diverging = ["--epochs", 2, "--learning-rate", 10, "--weight-decay", 1]
+    result = run("--output", tmp_path / "new", *diverging)
     assert result.returncode == 1 and result.stderr.count("\n") == 1
+    assert result.stderr.startswith("train.py: the loss is nan after epoch 1, expected a finite number")
     assert list(tmp_path.iterdir()) == []
 
 
