@@ -32,7 +32,11 @@ async function accuracyOf({ folder }: Host): Promise<number> {
   for (const { path, label } of images) {
     const { width, height, rgb } = await readImage(join(digits, 'held-out', path));
     const planes = [0, 1, 2].flatMap((channel) => Array.from(rgb.filter((_, i) => i % 3 === channel)));
-    const image = new Tensor('float32', Float32Array.from(planes, (value) => value / 255), [1, 3, height, width]);
+    const image = new Tensor(
+      'float32',
+      Float32Array.from(planes, (value) => value / 255),
+      [1, 3, height, width],
+    );
     const { probabilities } = await session.run({ image });
     const values = Array.from((probabilities as Tensor).data as Float32Array);
     if (labels[values.indexOf(Math.max(...values))] === label) right++;
