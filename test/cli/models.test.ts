@@ -89,7 +89,7 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
   const digits = (...more: string[]): Promise<Ended> =>
     models('publish', join(DIGITS, '1/model.onnx'), '--as', 'digits', ...more);
 
-  test('the life of a model', { timeout: 60_000 }, async () => {
+  test('the life of a model', async () => {
     const files = ['--config', join(DIGITS, 'config.pbtxt'), '--labels', join(DIGITS, 'labels.txt')];
     const first = await digits(...files, '--metrics', join(DIGITS, '1/metrics.json'), '--by', 'ada');
     expect(first.stdout).toBe('digits: version 1 is published\ndigits: version 1 is live\n');
@@ -132,7 +132,7 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
     expect(Object.keys(history?.[0]?.sha256 ?? {})).toEqual(['model.onnx']);
   });
 
-  test('what is not as it should be is refused, and nothing changes', { timeout: 60_000 }, async () => {
+  test('what is not as it should be is refused, and nothing changes', async () => {
     await json('publish', made('identity_fp32'), '--as', 'm');
     const before = await release('m');
     const refused = async (sentence: string, ...args: string[]): Promise<void> => {
@@ -176,7 +176,7 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
     expect(stdout).toMatch(/model\.onnx +changed/);
   });
 
-  test('push and pull bring models over, with what is live', { timeout: 60_000 }, async () => {
+  test('push and pull bring models over, with what is live', async () => {
     const [source, target] = [repository, open()];
     for (const model of ['a', 'b']) await json('publish', made('identity_fp32'), '--as', model);
     await json('publish', made('identity_fp32'), '--as', 'a', '--promote');
@@ -201,7 +201,7 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
     expect([code, stderr]).toEqual([1, expect.stringMatching(/c\/1\/(golden.json|model.onnx) is another one there/)]);
   });
 
-  test('compare tells how good, how fast, how large and how dear', { timeout: 60_000 }, async () => {
+  test('compare tells how good, how fast, how large and how dear', async () => {
     await digits('--config', join(DIGITS, 'config.pbtxt'), '--labels', join(DIGITS, 'labels.txt'));
     await digits();
     const held = join(folder, 'held-out');
@@ -222,7 +222,7 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
     expect([code, stderr]).toEqual([1, expect.stringContaining('holds no pictures')]);
   });
 
-  test('of 50 promoters one wins, and the others are told', { timeout: 180_000 }, async () => {
+  test('of 50 promoters one wins, and the others are told', { timeout: 600_000 }, async () => {
     const all = await repositoryAt(repository);
     for (let version = 1; version <= 51; version++) {
       await all.create('m', `${version}/model.onnx`, (await all.files('m')).get('1/model.onnx') ?? bytesOf('a model'));
@@ -241,7 +241,7 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
   });
 
   test('a publisher that is killed at any step leaves a repository that serves, and the next one goes on', {
-    timeout: 180_000,
+    timeout: 600_000,
   }, async () => {
     const store = await repositoryAt(repository);
     const script = 'test/cli/publish-until-killed.ts';

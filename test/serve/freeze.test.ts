@@ -78,9 +78,13 @@ test('after a long freeze the live version answers; while S3 does not answer, th
     // What it knows is not old yet.
     expect(await ask()).toMatchObject({ status: '200', version: '1' });
     await freeze(LONG_MS);
-    const versions = [await ask(), await ask(), await ask()].map(({ status, version }) => `${status} ${version}`);
-    expect(versions.at(-1)).toBe('200 2');
-    expect(new Set(versions).isSubsetOf(new Set(['200 1', '200 2']))).toBe(true);
+    // Each request gives the new version half a second to load: a few of them may still be answered by the old one.
+    const versions: string[] = [];
+    while (versions.at(-1) !== '200 2' && versions.length < 50) {
+      const { status, version } = await ask();
+      versions.push(`${status} ${version}`);
+    }
+    expect(versions).toEqual([...Array(versions.length - 1).fill('200 1'), '200 2']);
     isSilent = true;
     await freeze(LONG_MS);
     const { ms, ...answer } = await ask();

@@ -18,7 +18,7 @@ PROGRAM = REPOSITORY / "functions" / "train" / "train.py"
 
 def run(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, str(PROGRAM), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
 
 
 def tree(folder: Path) -> dict[str, bytes]:
