@@ -47,7 +47,7 @@ const inProcess: Edge = {
     const store = new DirectoryRepository(settings.modelRepository);
     const local = composeLocalService(settings, store, log);
     const { app, engine, service } = local;
-    await service.start();
+    await service.start(settings.preloadModels);
     pollRepository(local, settings);
     return {
       logged,
