@@ -1,7 +1,7 @@
 // `npm run models`, as processes, on a folder and on S3.
 
 import { execFile } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -202,17 +202,28 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
   });
 
   test('compare tells how good, how fast, how large and how dear', async () => {
-    await digits('--config', join(DIGITS, 'config.pbtxt'), '--labels', join(DIGITS, 'labels.txt'));
+    const labels = ['--labels', join(DIGITS, 'labels.txt')];
+    await digits('--config', join(DIGITS, 'config.pbtxt'), ...labels);
     await digits();
+    const config = join(folder, 'nameless.pbtxt');
+    writeFileSync(config, readFileSync(join(DIGITS, 'config.pbtxt'), 'utf8').replace(/^name:.*$/m, ''));
+    await json('publish', join(DIGITS, '1/model.onnx'), '--as', 'another', '--config', config, ...labels);
     const held = join(folder, 'held-out');
     const { stdout } = await promisify(execFile)(await ensureVenv(), [join(ROOT, 'test/cli/held_out.py'), held]);
     const expected = JSON.parse(stdout) as { correct: number; samples: number };
-    const rows = await json('compare', 'digits', 'digits/2', '--data', held);
+    const rows = await json('compare', 'digits', 'digits/2', 'another', '--data', held);
     expect(rows).toMatchObject([
       { model: 'digits', version: '1', ...expected },
       { model: 'digits', version: '2', ...expected },
+      { model: 'another', version: '1', ...expected },
     ]);
-    expect(rows[0].usd).toBeGreaterThan(3.7);
+    for (const { accuracy, inferMs, bytes, usd } of rows) {
+      expect(accuracy).toBe(expected.correct / expected.samples);
+      expect(bytes).toBe(statSync(join(DIGITS, '1/model.onnx')).size);
+      expect(inferMs).toBeGreaterThan(0);
+      // Requests of API Gateway and Lambda, and the time of a Lambda function with 1,769 MB.
+      expect(usd).toBeCloseTo(3.7 + (inferMs + 2) * (1769 / 1024) * 0.0133334, 6);
+    }
     const { code, stderr } = await models(
       'compare',
       'digits',
@@ -266,6 +277,23 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
       }
     }
   });
+});
+
+test('push and pull between a folder and a bucket', async () => {
+  const [local = '', bucket = ''] = KINDS.map(({ open }) => open());
+  const states = async () => new Set((await json('verify')).map(({ state }: { state: string }) => state));
+  repository = local;
+  await json('publish', made('identity_fp32'), '--as', 'm');
+  await json('publish', made('identity_fp32'), '--as', 'm', '--promote');
+  expect(await json('push', bucket)).toMatchObject([{ model: 'm', versions: ['2', '1'] }]);
+  repository = bucket;
+  expect(await states()).toEqual(new Set(['intact']));
+  expect(await json('list')).toMatchObject([{ model: 'm', live: '2', versions: ['1', '2'] }]);
+  expect(await json('publish', made('identity_fp32'), '--as', 'm', '--promote')).toEqual({ model: 'm', live: '3' });
+  repository = local;
+  expect(await json('pull', bucket, 'm')).toMatchObject([{ model: 'm', versions: ['3'] }]);
+  expect(await states()).toEqual(new Set(['intact']));
+  expect(await json('list')).toMatchObject([{ model: 'm', live: '2', versions: ['1', '2', '3'] }]);
 });
 
 function bytesOf(text: string) {
