@@ -107,16 +107,22 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
     expect((await digits('--promote')).stdout).toContain('digits: version 3 is live');
     const [listed] = await json('list');
     expect(listed).toMatchObject({ model: 'digits', live: '3', versions: ['1', '2', '3'] });
-    const { inputs, history, parameters } = await json('inspect', 'digits');
+    const { inputs, history, opsets, bytes, parameters, flops } = await json('inspect', 'digits');
     expect(inputs).toEqual([{ name: 'image', datatype: 'FP32', shape: [-1, 3, 32, 32] }]);
-    expect(parameters).toBe(62_012);
+    expect([opsets, parameters]).toEqual([{ '': 18 }, 62_012]);
+    expect(bytes).toBeGreaterThan(4 * 62_012);
+    // Two convolutions with 5 x 5 windows at 28 x 28 and 10 x 10 places, and three dense layers.
+    const products = 28 ** 2 * 6 * 3 * 25 + 10 ** 2 * 16 * 6 * 25 + 400 * 120 + 120 * 84 + 84 * 10;
+    expect(flops).toBe(2 * products);
     const actions = history.map(({ action, version }: { action: string; version: string }) => `${action} ${version}`);
     expect(actions.join(', ')).toBe(
       'publish 1, publish 2, canary 2, rollback 1, promote 2, rollback 1, pin 1, unpin 1, publish 3, promote 3',
     );
     expect(history[0]).toMatchObject({ by: 'ada', metrics: { accuracy: 0.997214 } });
     expect(history[4]).toMatchObject({ from: '1', reason: 'better' });
-    expect((await models('inspect', 'digits')).stdout).toMatch(/input +image FP32 \[any, 3, 32, 32\]/);
+    expect((await models('inspect', 'digits')).stdout).toMatch(
+      /FLOPs of one row +1,303,440\n.*input +image FP32 \[any, 3, 32, 32\]/s,
+    );
     expect((await models('list')).stdout).toMatch(/digits +3 +1 2 3 .*promote 3/);
   });
 
