@@ -121,7 +121,7 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
     expect(history[0]).toMatchObject({ by: 'ada', metrics: { accuracy: 0.997214 } });
     expect(history[4]).toMatchObject({ from: '1', reason: 'better' });
     expect((await models('inspect', 'digits')).stdout).toMatch(
-      /FLOPs of one row +1,303,440\n.*input +image FP32 \[any, 3, 32, 32\]/s,
+      /FLOPs of one row +1,303,440 .*input +image FP32 \[any, 3, 32, 32\]/s,
     );
     expect((await models('list')).stdout).toMatch(/digits +3 +1 2 3 .*promote 3/);
   });

@@ -48,6 +48,23 @@ describe('INIT', () => {
   });
 });
 
+test('the memory of the function decides how many models stay', async () => {
+  const COUNT = 40;
+  for (let i = 0; i < COUNT; i++) model(`wide-${i}`, 'wide', '');
+  // The least that models get: 64 MiB. Each has 2 MB of weights, and counts with what a session has beside them.
+  await open({ AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '128', PRELOAD_MODELS: 'first' });
+  const input = identityInput('FP32', [1, 700], Array(700).fill(1));
+  for (let i = 0; i < COUNT; i++) expect((await infer(client, `wide-${i}`, input)).status).toBe(200);
+  const unloaded = client.logged
+    .filter(({ msg }) => msg === 'unloaded model to make room')
+    .map(({ model: name }) => name);
+  // Those that came first, but not the one that INIT was told to load.
+  expect(unloaded).toEqual(Array.from({ length: unloaded.length }, (_, i) => `wide-${i}`));
+  const stay = COUNT - unloaded.length;
+  expect(stay * 2 * 1024 ** 2).toBeLessThan(64 * 1024 ** 2);
+  expect(stay * 4 * 1024 ** 2).toBeGreaterThan(64 * 1024 ** 2);
+});
+
 describe('metrics in the embedded metric format', () => {
   const body = (datatype: string): string => JSON.stringify({ inputs: identityInput(datatype, [1, 1], [1]) });
   const post = (name: string, datatype: string) => client.call(`/v2/models/${name}/infer`, { body: body(datatype) });
