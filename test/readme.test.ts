@@ -62,7 +62,7 @@ describe('the commands of the README', () => {
   });
 
   test('a model of your own: the PyTorch block makes it, and the call below is answered', {
-    timeout: 120_000,
+    timeout: 300_000,
   }, async () => {
     const [, program = ''] = blocks('python');
     const folder = mkdtempSync(join(tmpdir(), 'serverless-onnx-task-'));

@@ -1,7 +1,6 @@
 import { mkdir, readdir, rm, stat, statfs, utimes } from 'node:fs/promises';
 import { join, relative } from 'node:path';
-import { ModelRejected } from '../inference/ports.ts';
-import { Unavailable } from '../protocol/errors.ts';
+import { ModelRejected, NoRoom } from '../inference/ports.ts';
 
 export type DiskCacheSettings = {
   readonly folder: string;
@@ -23,6 +22,8 @@ const DEPTH = 3;
 export class DiskCache {
   readonly #settings: DiskCacheSettings;
   #opened: Promise<{ entries: Map<string, Entry>; maxBytes: number }> | undefined;
+  /** Entries on their way out, by path. */
+  readonly #leaving = new Map<string, Promise<void>>();
 
   constructor(settings: DiskCacheSettings) {
     this.#settings = settings;
@@ -32,7 +33,7 @@ export class DiskCache {
    * Makes an entry, unless it is there, and keeps it until `done` is called.
    * @param path `model/version/content`
    * @param make fills the folder, which it has to make appear whole; called for every use
-   * @throws ModelRejected for one that never fits, Unavailable where what is in use leaves no room
+   * @throws ModelRejected for one that never fits, NoRoom where what is in use leaves none
    */
   async use(
     path: string,
@@ -41,13 +42,9 @@ export class DiskCache {
   ): Promise<{ folder: string; done: () => void }> {
     this.#opened ??= this.#open();
     const { entries, maxBytes } = await this.#opened;
-    const entry = entries.get(path) ?? { bytes, uses: 0, usedAt: 0 };
-    entry.uses++;
+    const entry = await this.#taken(entries, path, bytes, maxBytes);
     const done = once(() => entry.uses--);
     try {
-      if (!entries.has(path)) await this.#makeRoom(entries, bytes, maxBytes);
-      entries.set(path, entry);
-      entry.usedAt = Date.now();
       const folder = join(this.#settings.folder, path);
       await make(folder);
       const now = new Date();
@@ -60,21 +57,30 @@ export class DiskCache {
     }
   }
 
-  async #makeRoom(entries: Map<string, Entry>, bytes: number, maxBytes: number): Promise<void> {
-    if (bytes > maxBytes) {
-      throw new ModelRejected(`the version has ${bytes} bytes; this machine has room for at most ${maxBytes}`);
-    }
-    const used = (): number => Array.from(entries.values()).reduce((sum, entry) => sum + entry.bytes, 0);
-    const idle = Array.from(entries)
-      .filter(([, { uses }]) => uses === 0)
-      .sort(([, a], [, b]) => a.usedAt - b.usedAt);
-    for (const [path] of idle) {
-      if (used() + bytes <= maxBytes) return;
-      entries.delete(path);
-      await rm(join(this.#settings.folder, path), { recursive: true, force: true });
-    }
-    if (used() + bytes > maxBytes) {
-      throw new Unavailable('there is no room left on this machine for the model, while others are in use', 1);
+  /** The entry, in use: the one that is there, or one that there is room for. What others did meanwhile is seen. */
+  async #taken(entries: Map<string, Entry>, path: string, bytes: number, maxBytes: number): Promise<Entry> {
+    for (;;) {
+      await this.#leaving.get(path);
+      const used = Array.from(entries.values()).reduce((sum, entry) => sum + entry.bytes, 0);
+      const known = entries.get(path) ?? (used + bytes <= maxBytes ? { bytes, uses: 0, usedAt: 0 } : undefined);
+      if (known !== undefined) {
+        known.uses++;
+        known.usedAt = Date.now();
+        entries.set(path, known);
+        return known;
+      }
+      if (bytes > maxBytes) {
+        throw new ModelRejected(`the version has ${bytes} bytes; this machine has room for at most ${maxBytes}`);
+      }
+      const idle = Array.from(entries).filter(([, { uses }]) => uses === 0);
+      const [oldest] = idle.sort(([, a], [, b]) => a.usedAt - b.usedAt)[0] ?? [];
+      if (oldest === undefined) {
+        throw new NoRoom('there is no room left on this machine for the model, while others are in use', 1);
+      }
+      entries.delete(oldest);
+      const gone = rm(join(this.#settings.folder, oldest), { recursive: true, force: true });
+      this.#leaving.set(oldest, gone);
+      await gone.finally(() => this.#leaving.delete(oldest));
     }
   }
 

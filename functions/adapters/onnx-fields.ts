@@ -30,7 +30,7 @@ export class Fields {
     this.#file = file;
   }
 
-  /** Calls `onField` at each field that has a length, and `onNumber` with each that is a variable-length integer. */
+  /** Calls `onField` at each field that has a length, and `onNumber` with each that is an integer. */
   each(
     end: number,
     onField: (field: number, end: number) => void,
@@ -40,7 +40,7 @@ export class Fields {
       const tag = this.number();
       const field = Math.floor(tag / 8);
       const type = tag & 7;
-      if (type === 0) onNumber(field, this.number());
+      if (type === 0) onNumber(field, this.#signed());
       else if (type === 1) this.#pos += 8;
       else if (type === 5) this.#pos += 4;
       else if (type === 2) {
@@ -56,16 +56,20 @@ export class Fields {
   /** The numbers of a packed field. */
   numbers(end: number): number[] {
     const found: number[] = [];
-    while (this.#pos < end) found.push(this.number());
+    while (this.#pos < end) found.push(this.#signed());
     return found;
   }
 
   text(end: number): string {
+    return this.bytes(end).toString('utf8');
+  }
+
+  bytes(end: number): Buffer {
     const length = end - this.#pos;
     if (length > MAX_TEXT_BYTES) throw malformed();
     const bytes = Buffer.alloc(length);
     readSync(this.#file, bytes, 0, length, this.#pos);
-    return bytes.toString('utf8');
+    return bytes;
   }
 
   /** A variable-length integer; above 2^53 it is no longer exact. */
@@ -77,6 +81,18 @@ export class Fields {
       if (byte < 128) return value;
     }
     throw malformed();
+  }
+
+  /** A variable-length integer of 64 bits: what has all ten bytes and the highest bit is negative. */
+  #signed(): number {
+    const start = this.#pos;
+    const value = this.number();
+    if (value < 2 ** 63) return value;
+    this.#pos = start;
+    let complement = 0;
+    for (let factor = 1, count = 0; count < 9; factor *= 128, count++) complement += (~this.#byte() & 127) * factor;
+    this.#pos++;
+    return -complement - 1;
   }
 
   #byte(): number {

@@ -1,7 +1,15 @@
 import { ProtocolError, Unavailable } from '../protocol/errors.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import type { ModelLoader, ServedModel } from './model-loader.ts';
-import { type FileHashes, type Log, type ModelId, ModelRejected, type ModelStore, type Telemetry } from './ports.ts';
+import {
+  type FileHashes,
+  type Log,
+  type ModelId,
+  ModelRejected,
+  type ModelStore,
+  NoRoom,
+  type Telemetry,
+} from './ports.ts';
 
 export type ModelState = {
   readonly model: string;
@@ -49,13 +57,10 @@ const LAST_RETRY_MS = 60_000;
 /** How long a load waits for others to need their memory no longer. */
 const ROOM_PATIENCE_MS = 5_000;
 
-/** There is no room now; nothing is wrong with the model. */
-class NoRoom extends Unavailable {}
-
 /**
  * The versions in memory. Each is loaded once, however many ask for it; a failed load is remembered with its reason and
- * tried again after a growing pause. When the memory is used up, the version that was not used for the longest time goes;
- * one that is in use never does.
+ * tried again after a growing pause. When the memory is used up, or the disk that holds their files, the version that was
+ * not used for the longest time goes; one that is in use never does.
  */
 export class LoadedVersions {
   readonly #loader: ModelLoader;
@@ -169,12 +174,13 @@ export class LoadedVersions {
     };
   }
 
-  #startLoading({ store, config, sha256, model, version }: ToLoad, failures: number): Slot {
+  #startLoading(wanted: ToLoad, failures: number): Slot {
+    const { model, version } = wanted;
     const slot: Slot = {
       model,
       version,
       state: 'LOADING',
-      loading: this.#loader.load(store, { model, version }, config, sha256, (bytes) => this.#makeRoom(slot, bytes)),
+      loading: this.#load(wanted, (bytes) => this.#makeRoom(slot, bytes)),
       served: undefined,
       reason: '',
       failures,
@@ -195,6 +201,21 @@ export class LoadedVersions {
       (error: unknown) => this.#fail(slot, error),
     );
     return slot;
+  }
+
+  /** What is loaded keeps its files, so that room on the disk may have to be made in memory. */
+  async #load(
+    { store, config, sha256, ...id }: ToLoad,
+    makeRoom: (bytes: number) => Promise<void>,
+  ): Promise<ServedModel> {
+    const end = performance.now() + ROOM_PATIENCE_MS;
+    for (;;) {
+      try {
+        return await this.#loader.load(store, id, config, sha256, makeRoom);
+      } catch (error) {
+        if (!(error instanceof NoRoom) || !(await this.#freed(end))) throw error;
+      }
+    }
   }
 
   #fail(slot: Slot, error: unknown): never {
@@ -234,21 +255,29 @@ export class LoadedVersions {
         slot.bytes = bytes;
         return;
       }
-      const oldest = this.#oldestIdle();
-      if (oldest !== undefined) {
-        this.#log.info({ model: oldest.model, version: oldest.version }, 'unloaded model to make room');
-        await this.unload([oldest]);
-        continue;
-      }
-      const left = end - performance.now();
-      if (left <= 0) {
+      if (!(await this.#freed(end))) {
         throw new NoRoom(
           `there is no memory left for '${slot.model}' while other models are in use; try again later`,
           1,
         );
       }
-      await this.#nextEnd(left);
     }
+  }
+
+  /**
+   * Unloads the version that was not used for the longest time, or waits until one may be.
+   * @returns false when all were in use up to `end`, on the clock of `performance.now()`
+   */
+  async #freed(end: number): Promise<boolean> {
+    const oldest = this.#oldestIdle();
+    if (oldest !== undefined) {
+      this.#log.info({ model: oldest.model, version: oldest.version }, 'unloaded model to make room');
+      await this.unload([oldest]);
+      return true;
+    }
+    const left = end - performance.now();
+    if (left > 0) await this.#nextEnd(left);
+    return left > 0;
   }
 
   #oldestIdle(): Slot | undefined {

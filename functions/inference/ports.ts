@@ -1,3 +1,4 @@
+import { Unavailable } from '../protocol/errors.ts';
 import type { LoadRequest } from '../protocol/load-request.ts';
 import type { TensorMetadata } from '../protocol/messages.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
@@ -16,7 +17,7 @@ export interface ModelStore {
   /**
    * Brings one version to this machine.
    * @param sha256 of the files that the version had when it was published, where that is known
-   * @throws ModelRejected when one of them is another one now
+   * @throws ModelRejected when one of them is another one now; NoRoom
    */
   fetch(model: string, version: string, filename: string, sha256?: FileHashes): Promise<Fetched>;
   /** The content of a file beside config.pbtxt, like `labels.txt` or `warmup/sample`. */
@@ -134,6 +135,9 @@ export type Timing = {
 
 /** A model that can't be loaded, or that this server does not serve. */
 export class ModelRejected extends Error {}
+
+/** There is no room for a model now, in memory or on disk, as others are in use. Nothing is wrong with it. */
+export class NoRoom extends Unavailable {}
 
 export type InferenceRecord = ModelId & {
   /** 'success', or the reason of the error. */

@@ -96,6 +96,14 @@ export class InferenceService {
     await this.#registry.unload(model);
   }
 
+  /** The model, for those who only want to know something. */
+  async #loaded(model: string, version?: string): Promise<ServedModel> {
+    const using = this.#registry.use(model, version);
+    const { served, end } = await within(this.#settings.requestTimeoutMs, model, using);
+    end();
+    return served;
+  }
+
   #checkExplicit(): void {
     if (this.#registry.isExplicit) return;
     throw new Unavailable('explicit model load / unload is not allowed: every model of the repository is served');
@@ -107,11 +115,11 @@ export class InferenceService {
 
   /** @throws UnknownModel, or Unavailable when the model is not ready */
   async modelReady(model: string, version?: string): Promise<void> {
-    await this.#registry.get(model, version);
+    await this.#loaded(model, version);
   }
 
   async modelMetadata(model: string, version?: string): Promise<ModelMetadata> {
-    const { serving } = await this.#registry.get(model, version);
+    const { serving } = await this.#loaded(model, version);
     const ready = this.#registry.served().filter((other) => other.model === model);
     const describe = ({ name, datatype, shape }: TensorMetadata): TensorMetadata => ({ name, datatype, shape });
     return {
@@ -141,7 +149,7 @@ export class InferenceService {
 
   /** What this process has counted for one version, for the loaded versions of one model, or for all. */
   async statistics(model?: string, version?: string): Promise<ModelStatistics[]> {
-    if (model !== undefined) await this.#registry.get(model, version);
+    if (model !== undefined) await this.#loaded(model, version);
     return this.#registry
       .served()
       .filter((served) => model === undefined || served.model === model)
@@ -151,13 +159,13 @@ export class InferenceService {
 
   /** A request whose body is nothing but the bytes of the model's one input. */
   async rawRequest(body: Uint8Array<ArrayBuffer>, model: string, version?: string): Promise<InferRequest> {
-    const { serving } = await this.#registry.get(model, version);
+    const { serving } = await this.#loaded(model, version);
     return decodeRawRequest(body, model, serving.inputs, serving.maxBatchSize > 0);
   }
 
   /** The model's configuration, completed. */
   async modelConfig(model: string, version?: string): Promise<ModelConfig> {
-    const { serving } = await this.#registry.get(model, version);
+    const { serving } = await this.#loaded(model, version);
     return serving.config;
   }
 
@@ -221,7 +229,6 @@ export class InferenceService {
 
 /** A model that is still on its way to this machine then goes on, for those who ask later. */
 async function within(ms: number, model: string, using: Promise<Use>): Promise<Use> {
-  if (ms === Number.POSITIVE_INFINITY) return using;
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     using.then(({ end }) => end()).catch(() => {});

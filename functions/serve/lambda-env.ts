@@ -13,6 +13,8 @@ export type LambdaSettings = {
   readonly defaultMaxBatchSize: number;
   /** The largest request body, decompressed. Lambda itself takes about 4.4 MB. */
   readonly maxBodyBytes: number;
+  /** How long a request waits for its model to be loaded, in milliseconds: less than the function's own timeout. */
+  readonly requestTimeoutMs: number;
   /** Origins whose pages may read the answers; empty: none. */
   readonly corsOrigins: readonly string[];
   /** The CloudWatch namespace of the metrics. */
@@ -34,6 +36,7 @@ export function readLambdaSettings(env: Environment): LambdaSettings {
     serverName: text('SERVER_NAME', 'serverless-onnx'),
     defaultMaxBatchSize: integer('DEFAULT_MAX_BATCH_SIZE', 4, 1, 100_000),
     maxBodyBytes: integer('MAX_BODY_BYTES', 64 * 1024 ** 2, 1, 1024 ** 3),
+    requestTimeoutMs: integer('REQUEST_TIMEOUT_MS', 28_500, 1, 900_000),
     corsOrigins: text('CORS_ORIGINS', '').split(',').filter(Boolean),
     metricsNamespace: text('METRICS_NAMESPACE', 'ServerlessOnnx'),
   };
@@ -47,6 +50,7 @@ export function lambdaVariables(settings: LambdaSettings): { [name: string]: str
     SERVER_NAME: settings.serverName,
     DEFAULT_MAX_BATCH_SIZE: `${settings.defaultMaxBatchSize}`,
     MAX_BODY_BYTES: `${settings.maxBodyBytes}`,
+    REQUEST_TIMEOUT_MS: `${settings.requestTimeoutMs}`,
     CORS_ORIGINS: settings.corsOrigins.join(','),
     METRICS_NAMESPACE: settings.metricsNamespace,
     ...ALLOCATION,

@@ -59,8 +59,6 @@ export async function startLambdaService(
       staleMs: REFRESH_MS,
       swapPatienceMs: SWAP_PATIENCE_MS,
       modelMemory: Math.max(MIN_MODEL_MEMORY_MB, memoryMb - PROCESS_MB) * 1024 ** 2,
-      // Nothing can stop a run in this process but the function's own timeout.
-      requestTimeoutMs: Number.POSITIVE_INFINITY,
       // Requests come one at a time.
       maxBatcherQueue: 0,
     },

@@ -56,6 +56,7 @@ export class InferenceFunction extends Construct {
         serverName: config.serverName,
         defaultMaxBatchSize: config.defaultMaxBatchSize,
         maxBodyBytes: config.maxBodyBytes,
+        requestTimeoutMs: config.timeoutSeconds * 1000 - ANSWER_MS,
         corsOrigins: config.corsOrigins,
         metricsNamespace,
       }),
@@ -80,6 +81,9 @@ export class InferenceFunction extends Construct {
     }
   }
 }
+
+/** What an answer needs to get out before the function's timeout. */
+const ANSWER_MS = 500;
 
 /** Of the provisioned environments, the part that is busy before more are provisioned. */
 const TARGET_UTILIZATION = 0.7;

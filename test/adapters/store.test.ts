@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { createServer, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { contentOf, textContent } from '../../functions/adapters/content.ts';
@@ -291,14 +292,17 @@ describe('a store in S3 behind a bad connection', () => {
   /** What the proxy does with the body of an answer to a GET of an object. */
   let spoil: ((body: Buffer) => Buffer | undefined) | undefined;
   let spoiled = 0;
+  const ranges: (string | undefined)[] = [];
 
   beforeEach(async () => {
     spoiled = 0;
+    ranges.length = 0;
     proxy = createServer(async (request, response) => {
       const answer = await fetch(aws.endpoint + request.url, { headers: { range: request.headers.range ?? '' } });
       const body = Buffer.from(await answer.arrayBuffer());
       const isObject = request.url?.includes('model.onnx') && spoil !== undefined;
       const sent = isObject ? spoil?.(body) : body;
+      if (isObject) ranges.push(request.headers.range);
       if (isObject && sent !== body) spoiled++;
       if (sent === undefined) {
         response.destroy();
@@ -330,7 +334,7 @@ describe('a store in S3 behind a bad connection', () => {
     spoil = (body) => (spoiled < 3 ? body.subarray(0, 30_000) : body);
     const { path } = await store.fetch('m', '1', 'model.onnx');
     expect(Buffer.compare(readFileSync(path), content)).toBe(0);
-    expect(spoiled).toBe(3);
+    expect(ranges).toEqual([0, 30_000, 60_000, 90_000].map((start) => `bytes=${start}-99999`));
   });
 
   test('one that always breaks off is given up; nothing half is left', async () => {
@@ -345,5 +349,70 @@ describe('a store in S3 behind a bad connection', () => {
     const store = await open(content);
     spoil = () => undefined;
     await expect(store.fetch('m', '1', 'model.onnx')).rejects.toThrow(Unavailable);
+  });
+});
+
+describe('writes to S3', () => {
+  let proxy: Server;
+  let store: S3Repository;
+  /** What becomes of the next writes: refused as another one is under way, or made without an answer. */
+  let faults: ('409' | 'lost')[] = [];
+
+  beforeEach(async () => {
+    proxy = createServer(async (request, response) => {
+      const body = await buffer(request);
+      const fault = request.method === 'PUT' ? faults.shift() : undefined;
+      if (fault === '409') {
+        response.writeHead(409).end('<Error><Code>ConditionalRequestConflict</Code></Error>');
+        return;
+      }
+      const names = Object.entries(request.headers).filter(([name]) => /^(if-|x-amz-checksum)/.test(name));
+      const answer = await fetch(aws.endpoint + request.url, {
+        method: request.method ?? 'GET',
+        headers: Object.fromEntries(names) as { [name: string]: string },
+        ...(request.method === 'PUT' ? { body } : {}),
+      });
+      const bytes = Buffer.from(await answer.arrayBuffer());
+      if (fault === 'lost') response.destroy();
+      else response.writeHead(answer.status, { etag: answer.headers.get('etag') ?? '' }).end(bytes);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    vi.stubEnv('AWS_ENDPOINT_URL', `http://127.0.0.1:${(proxy.address() as { port: number }).port}`);
+    const prefix = `writes-${nextName++}/`;
+    store = new S3Repository({ bucket: BUCKET, prefix }, new DiskCache({ folder: join(folder, prefix), share: 0.5 }));
+  });
+  afterEach(() => {
+    proxy.closeAllConnections();
+    proxy.close();
+    vi.stubEnv('AWS_ENDPOINT_URL', aws.endpoint);
+  });
+
+  test('while another one is under way (409) are made again', async () => {
+    faults = ['409', '409'];
+    await store.create('m', '1/model.onnx', textContent('model'));
+    faults = ['409'];
+    await store.replace('m', 'release.json', 'one', undefined);
+    expect((await store.tagged('m', 'release.json'))?.text).toBe('one');
+    // Whoever it was may have changed it.
+    const { tag } = (await store.tagged('m', 'release.json')) ?? {};
+    await store.replace('m', 'release.json', 'by another', tag);
+    faults = ['409'];
+    await expect(store.replace('m', 'release.json', 'two', tag)).rejects.toThrow(WriteConflict);
+    expect((await store.tagged('m', 'release.json'))?.text).toBe('by another');
+    faults = ['409', '409', '409', '409'];
+    await expect(store.create('m', '2/model.onnx', textContent('model'))).rejects.toThrow(Unavailable);
+    expect([...(await store.files('m')).keys()].sort()).toEqual(['1/model.onnx', 'release.json']);
+  });
+
+  test('whose answer is lost are known for our own', async () => {
+    faults = ['lost'];
+    await store.create('m', '1/model.onnx', textContent('model'));
+    faults = ['lost'];
+    await store.replace('m', 'release.json', 'one', undefined);
+    const { tag } = (await store.tagged('m', 'release.json')) ?? {};
+    faults = ['lost'];
+    await store.replace('m', 'release.json', 'two', tag);
+    expect((await store.tagged('m', 'release.json'))?.text).toBe('two');
+    expect(faults).toEqual([]);
   });
 });

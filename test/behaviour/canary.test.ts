@@ -34,6 +34,25 @@ describe.each(EDGES)('through $name', (edge) => {
   });
 });
 
+describe.each(EDGES)('through $name', (edge) => {
+  test('one that takes more than twice as long gets no more requests', async () => {
+    onTrial('slow', 'identity_fp32', 'slow_matmul');
+    const client = await edge.open({ MODEL_REPOSITORY: folder });
+    const ended = () => client.logged.filter(({ msg }) => msg === 'ended the canary');
+    let canaries = 0;
+    for (let i = 0; i < 400 && ended().length === 0; i++) {
+      const { status, text } = await infer(client, 'slow', identityInput('FP32', [1, 512], Array(512).fill(1)));
+      expect(status).toBe(200);
+      if (JSON.parse(text).model_version === '2') canaries++;
+    }
+    await expect.poll(ended).toMatchObject([{ reason: expect.stringMatching(/^version 2 takes .* ms; the live/) }]);
+    expect(canaries).toBeGreaterThanOrEqual(50);
+    if (LOCAL_EDGES.includes(edge)) await expect.poll(() => release('slow').canary).toBeUndefined();
+    else expect(release('slow').canary).toEqual({ version: '2', weight: 0.5 });
+    await client.close();
+  });
+});
+
 describe.each(LOCAL_EDGES)('through $name, which may write', (edge) => {
   test('one whose numbers are not finite is ended in release.json too, with the reason', async () => {
     onTrial('log-trial', 'identity_fp32', 'log');

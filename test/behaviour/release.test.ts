@@ -13,7 +13,7 @@ const MODEL = 'released';
 const release = (content: unknown): void =>
   writeFileSync(join(folder, MODEL, 'release.json'), typeof content === 'string' ? content : JSON.stringify(content));
 /** The local server looks again after 2 s. */
-const SOON_MS = 10_000;
+const SOON_MS = 30_000;
 
 beforeAll(() =>
   model(MODEL, 'identity_fp32', 'version_policy { latest { num_versions: 2 } }', { versions: ['1', '2', '3', '4'] }),
@@ -88,11 +88,9 @@ describe.each(LOCAL_EDGES)('release.json that changes, through $name', (edge) =>
     release({ live: '2' });
     await until('2');
     release('{"live": "1"');
-    await sleep(2_500);
-    expect(await seen()).toBe('2');
-    // The line comes through a pipe, perhaps after the answer.
     const messages = () => client.logged.map(({ msg }) => msg);
-    await expect.poll(messages, { timeout: 5_000 }).toContain('the last good release.json goes on');
+    await expect.poll(messages).toContain('the last good release.json goes on');
+    expect(await seen()).toBe('2');
     release({ live: '1' });
     await until('1');
     expect([...statuses]).toEqual([200]);
@@ -142,7 +140,9 @@ describe.each(LOCAL_EDGES)('one flipped bit, through $name', (edge) => {
 });
 
 describe.each(LOCAL_EDGES)('a new version through $name', (edge) => {
-  test('takes over once it is loaded and warm; until then the old one answers, without a wait', async () => {
+  test('takes over once it is loaded and warm; until then the old one answers, without a wait', {
+    timeout: 240_000,
+  }, async () => {
     rmSync(join(folder, 'swapped'), { recursive: true, force: true });
     model('swapped', 'slow_matmul', '');
     const client = await edge.open({ MODEL_REPOSITORY: folder });
@@ -155,9 +155,9 @@ describe.each(LOCAL_EDGES)('a new version through $name', (edge) => {
       );
     expect(await version()).toBe('1');
     const input = '{ key: "INPUT0" value: { data_type: TYPE_FP32 dims: [ 1, 512 ] random_data: true } }';
-    model('swapped', 'slow_matmul', `model_warmup [ { name: "w" count: 6 inputs: ${input} } ]`, { versions: ['2'] });
+    model('swapped', 'slow_matmul', `model_warmup [ { name: "w" count: 12 inputs: ${input} } ]`, { versions: ['2'] });
     let whileLoading: string | undefined;
-    for (const end = Date.now() + 2 * SOON_MS; (await version()) !== '2'; ) {
+    for (const end = Date.now() + 4 * SOON_MS; (await version()) !== '2'; ) {
       expect(Date.now()).toBeLessThan(end);
       if (!(await isLoading())) continue;
       const seen = await version();

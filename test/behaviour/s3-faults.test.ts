@@ -106,7 +106,7 @@ const open = (repository: string): Promise<Client> =>
   });
 
 let nextName = 0;
-test.each(Object.entries(FAULTS))('%s', { timeout: 90_000 }, async (_, wrong) => {
+test.each(Object.entries(FAULTS))('%s', { timeout: 180_000 }, async (_, wrong) => {
   const prefix = `repository-${nextName++}`;
   const Body = readFileSync(join(inject('repository'), 'identity_fp32/1/model.onnx'));
   const sha256 = { 'model.onnx': await sha256Of(Body) };

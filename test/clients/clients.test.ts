@@ -27,7 +27,7 @@ afterAll(async () => {
 });
 
 // Clients that we did not write, in their own language, against the real server.
-test('tritonclient and the KServe client work unmodified', { timeout: 300_000 }, async () => {
+test('tritonclient and the KServe client work unmodified', { timeout: 900_000 }, async () => {
   const python = await ensureVenv();
   const env = {
     ...process.env,

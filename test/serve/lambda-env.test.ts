@@ -8,6 +8,7 @@ const SETTINGS = {
   serverName: 'mine',
   defaultMaxBatchSize: 8,
   maxBodyBytes: 1000,
+  requestTimeoutMs: 2000,
   corsOrigins: ['https://a.example', 'https://b.example'],
   metricsNamespace: 'Mine',
 };

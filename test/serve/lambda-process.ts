@@ -1,5 +1,5 @@
 // The Lambda function in a process of its own, which can be stopped between two requests, as Lambda does it. It answers
-// each line on standard input, the name of a model, with a line: the status, the version, and the milliseconds it took.
+// each line on standard input, the name of a model, with a line of JSON: the status, the version, and the milliseconds it took.
 
 import { createInterface } from 'node:readline';
 import { readLambdaSettings } from '../../functions/serve/lambda-env.ts';
@@ -19,7 +19,8 @@ for await (const model of createInterface(process.stdin)) {
     body,
     isBase64Encoded: false,
   };
-  const { statusCode, body: text } = await handle(event, { awsRequestId: 'a-request' });
-  const version = (JSON.parse(text) as { model_version?: string }).model_version ?? text;
-  console.log(`${statusCode} ${version} ${Math.round(performance.now() - started)}`);
+  const { statusCode, headers, body: text } = await handle(event, { awsRequestId: 'a-request' });
+  const { model_version: version } = JSON.parse(text) as { model_version?: string };
+  const ms = Math.round(performance.now() - started);
+  console.log(JSON.stringify({ status: statusCode, version, retryAfter: headers?.['retry-after'], ms }));
 }

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type IncomingMessage, request } from 'node:http';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { rawCall, type ServerProcess, startServer } from '../setup/edges.ts';
 import { identityInput, infer, ones } from '../setup/requests.ts';
@@ -108,18 +110,14 @@ describe('the limit of a body', () => {
 
   test('above it, not announced: 413 before all of it is sent', async () => {
     const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
-    let sent = 0;
     socket.on('error', () => {});
     socket.write(`POST ${PATH} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n`);
     const chunk = `400\r\n${' '.repeat(1024)}\r\n`;
-    const timer = setInterval(() => {
-      socket.write(chunk);
-      sent++;
-    }, 5);
+    // There is no end to it.
+    const timer = setInterval(() => socket.write(chunk), 5);
     const [answer] = (await once(socket, 'data')) as [Buffer];
     clearInterval(timer);
     expect(answer.toString()).toMatch(/^HTTP\/1\.1 413 .*expected at most 1000 bytes/s);
-    expect(sent).toBeLessThan(1_000);
     socket.destroy();
   });
 
@@ -134,17 +132,15 @@ describe('the limit of a body', () => {
 
 describe('a model computes', () => {
   test('and the health check answers meanwhile; at its deadline it is killed, and its neighbour never waits', async () => {
-    await withServer({ REQUEST_TIMEOUT_MS: '3000' }, async (server) => {
+    await withServer({ REQUEST_TIMEOUT_MS: '15000' }, async (server) => {
       const endless = await ones(server, 'endless_loop');
-      const started = performance.now();
-      const hanging = Array.from({ length: 4 }, () => infer(server, 'endless_loop', endless));
-      let answers = 0;
-      while (performance.now() - started < 1_500) {
+      let ended = 0;
+      const hanging = Array.from({ length: 4 }, () => infer(server, 'endless_loop', endless).finally(() => ended++));
+      for (let answers = 0; answers < 20; answers++) {
         expect((await server.call('/v2/health/live')).status).toBe(200);
         expect((await infer(server, 'identity_fp32', input)).status).toBe(200);
-        answers++;
       }
-      expect(answers).toBeGreaterThan(10);
+      expect(ended).toBe(0);
       for (const { status, text } of await Promise.all(hanging)) {
         expect(status).toBe(504);
         expect(JSON.parse(text).error).toMatch(/^model 'endless_loop' did not answer within \d+ ms$/);
@@ -177,16 +173,12 @@ test('a model that is dropped into the running repository serves; a version that
     expect((await server.call('/v2/models/added/ready')).status).toBe(200);
     expect(JSON.parse((await server.call('/v2/models/added')).text)).toMatchObject({ versions: ['3'] });
     copyModel('identity_fp32', 'live/added/10');
-    await expect
-      .poll(async () => JSON.parse((await infer(server, 'added', input)).text).model_version, { timeout: 10_000 })
-      .toBe('10');
+    await expect.poll(async () => JSON.parse((await infer(server, 'added', input)).text).model_version).toBe('10');
     expect((await server.call('/v2/models/added/versions/3/ready')).status).toBe(200);
     // A broken newest version: the one before goes on serving.
     mkdirSync(join(folder, 'live/added/11'));
     writeFileSync(join(folder, 'live/added/11/model.onnx'), 'no model');
-    await expect
-      .poll(async () => (await server.call('/v2/models/added/versions/11/ready')).status, { timeout: 10_000 })
-      .toBe(503);
+    await expect.poll(async () => (await server.call('/v2/models/added/versions/11/ready')).status).toBe(503);
     expect(JSON.parse((await infer(server, 'added', input)).text).model_version).toBe('10');
   });
 });
@@ -204,11 +196,22 @@ describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
   test('answers the requests under way, takes no new ones, and ends with code 0', async () => {
     const server = await startServer({ MODEL_REPOSITORY: inject('repository') });
     const slow = await ones(server, 'slow_matmul');
-    const replies = Array.from({ length: 8 }, () => infer(server, 'slow_matmul', slow));
-    await new Promise((resolve) => setTimeout(resolve, 100));
+    // Under way is what the server has begun to read: it then asks for the body.
+    const headers = { Expect: '100-continue' };
+    const calls = Array.from({ length: 8 }, () =>
+      request(`${server.url}/v2/models/slow_matmul/infer`, { method: 'POST', agent: false, headers }),
+    );
+    const asked = calls.map((call) => once(call, 'continue'));
+    for (const call of calls) call.flushHeaders();
+    await Promise.all(asked);
+    const replies = calls.map(async (call) => (await once(call, 'response')) as [IncomingMessage]);
+    for (const call of calls) call.end(JSON.stringify({ inputs: slow }));
     server.process.kill(signal);
     const exited = once(server.process, 'exit');
-    for (const { status } of await Promise.all(replies)) expect(status).toBe(200);
+    for (const [reply] of await Promise.all(replies)) {
+      expect(reply.statusCode).toBe(200);
+      expect(JSON.parse(await text(reply)).model_name).toBe('slow_matmul');
+    }
     await expect(server.call('/v2')).rejects.toThrow(/ECONNREFUSED|ECONNRESET/);
     expect((await exited)[0]).toBe(0);
   });

@@ -11,7 +11,7 @@ const start = (env: { [name: string]: string }, ...args: string[]) =>
   spawnSync(process.execPath, [SCRIPT, ...args], {
     env: { PATH: process.env.PATH, ...env },
     encoding: 'utf8',
-    timeout: 20_000,
+    timeout: 60_000,
   });
 
 describe('wrong settings end the server with one sentence and exit code 2', () => {

@@ -47,7 +47,7 @@ const inProcess: Edge = {
     const store = new DirectoryRepository(settings.modelRepository);
     const local = composeLocalService(settings, store, log);
     const { app, engine, service } = local;
-    await service.start();
+    await service.start(settings.preloadModels);
     pollRepository(local, settings);
     return {
       logged,
@@ -133,7 +133,7 @@ export const lambdaEvents: Edge = {
     const cache = mkdtempSync(join(tmpdir(), 'serverless-onnx-lambda-'));
     const handle = await startLambdaService(
       readLambdaSettings(environment),
-      { memoryMb: 1769, cache },
+      { memoryMb: Number(environment.AWS_LAMBDA_FUNCTION_MEMORY_SIZE ?? 1769), cache },
       { info: add, warn: add, error: add },
       (line) => logged.push(JSON.parse(line) as LogLine),
     );

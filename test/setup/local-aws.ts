@@ -16,7 +16,8 @@ export type LocalAws = {
   stop(): Promise<void>;
 };
 
-const START_TIMEOUT_MS = 120_000;
+const START_TIMEOUT_MS = 60_000;
+const START_TRIES = 3;
 
 /**
  * @param address that it listens on; containers can't reach this machine's loopback address
@@ -26,9 +27,22 @@ export async function startLocalAws(
   address = '127.0.0.1',
   variables: { readonly [name: string]: string } = {},
 ): Promise<LocalAws> {
+  for (let tries = 1; ; tries++) {
+    const aws = await startOn(await freePort(address), address, variables);
+    if (typeof aws !== 'string') return aws;
+    // Another program may have taken the port meanwhile.
+    if (tries === START_TRIES) throw new Error(`the local AWS did not start: ${aws}`);
+  }
+}
+
+/** @returns the end of its log where it does not start */
+async function startOn(
+  port: number,
+  address: string,
+  variables: { readonly [name: string]: string },
+): Promise<LocalAws | string> {
   const folder = mkdtempSync(join(tmpdir(), 'serverless-onnx-aws-'));
   const logFile = join(folder, 'log');
-  const port = await freePort(address);
   const endpoint = `http://${address}:${port}`;
   const log = openSync(logFile, 'w');
   const emulator = spawn(join(dirname(await ensureVenv()), 'ministack'), {
@@ -52,7 +66,7 @@ export async function startLocalAws(
   while (!(await fetch(`${endpoint}/_ministack/health`).catch(() => undefined))?.ok) {
     if (emulator.exitCode !== null || Date.now() > end) {
       emulator.kill();
-      throw new Error(`the local AWS did not start: ${readFileSync(logFile, 'utf8').slice(-2_000)}`);
+      return readFileSync(logFile, 'utf8').slice(-2_000);
     }
     await sleep(100);
   }

@@ -64,7 +64,7 @@ test('a python3 without venv', async () => {
   );
 });
 
-test('it is made once, and anew when a requirement file changes', { timeout: 60_000 }, async () => {
+test('it is made once, and anew when a requirement file changes', async () => {
   const python = await ensureVenv(root);
   expect(python.startsWith(join(root, '.venv'))).toBe(true);
   expect(asked()).toBe(1 + REQUIREMENTS.length);
@@ -76,7 +76,7 @@ test('it is made once, and anew when a requirement file changes', { timeout: 60_
   expect(asked()).toBe(2 * (1 + REQUIREMENTS.length));
 });
 
-test('what pip can not install', { timeout: 60_000 }, async () => {
+test('what pip can not install', async () => {
   write('functions/train/requirements.txt', './no-such-folder\n');
   await expect(ensureVenv(root)).rejects.toThrow(
     /^pip could not install functions\/train\/requirements\.txt: Invalid requirement: '\.\/no-such-folder'/,
@@ -85,7 +85,7 @@ test('what pip can not install', { timeout: 60_000 }, async () => {
   await ensureVenv(root);
 });
 
-test('of several processes at once one makes it', { timeout: 60_000 }, async () => {
+test('of several processes at once one makes it', async () => {
   const script = `import { ensureVenv } from ${JSON.stringify(VENV)}; await ensureVenv(${JSON.stringify(root)});`;
   const run = () => promisify(execFile)(process.execPath, ['--input-type=module', '-e', script]);
   const lines = (await Promise.all([run(), run(), run()])).map(({ stderr }) => stderr);

@@ -1,3 +1,4 @@
+import { countFlops } from '../../adapters/onnx-flops.ts';
 import { summarize } from '../../adapters/onnx-summary.ts';
 import { bytesText } from '../../adapters/progress.ts';
 import { parseRelease, RELEASE_FILE, type Release } from '../../inference/release.ts';
@@ -19,7 +20,7 @@ export async function inspect(model: string, wanted: string | undefined, options
     throw new Failure(`'${model}' has no version ${version}; it has ${versions.join(', ')}`);
   }
   const { path, bytes, done } = await repository.fetch(model, version, config.default_model_filename || 'model.onnx');
-  const summary = summarize(path);
+  const summary = { ...summarize(path), flops: countFlops(path) };
   done();
   const { inputs, outputs, batch } = await withLoader(async (loader) => {
     const { serving, unload } = await loader.load(repository, { model, version }, config);
@@ -39,6 +40,7 @@ export async function inspect(model: string, wanted: string | undefined, options
       table([
         { '': 'size', ' ': bytesText(bytes) },
         { '': 'parameters', ' ': summary.parameters.toLocaleString('en') },
+        { '': 'FLOPs of one row', ' ': summary.flops?.toLocaleString('en') ?? 'not known' },
         { '': 'nodes', ' ': `${summary.nodes}` },
         { '': 'operator sets', ' ': opsets.join(', ') },
         { '': 'made by', ' ': summary.producer },
