@@ -1,13 +1,14 @@
-import { Duration, Size, Validations } from 'aws-cdk-lib';
+import { Duration, Size } from 'aws-cdk-lib';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
-import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
+import type { Role } from 'aws-cdk-lib/aws-iam';
 import { Alias, Architecture, DockerImageCode, DockerImageFunction, Tracing } from 'aws-cdk-lib/aws-lambda';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { lambdaVariables } from '../../functions/serve/lambda-env.ts';
 import type { DeploymentConfig } from '../config.ts';
 import { servingImageContext } from '../images/serving-image.ts';
-import { allowBelow } from './bucket-access.ts';
+import { acknowledgeNameless } from './acknowledged.ts';
+import { allowBelow, allowListing } from './bucket-access.ts';
 import { functionRole } from './function-role.ts';
 
 export type InferenceFunctionProps = {
@@ -61,10 +62,7 @@ export class InferenceFunction extends Construct {
       }),
     });
     if (!isBaked) allowReading(role, repository);
-    Validations.of(role).acknowledge({
-      id: 'AwsSolutions-IAM5[Resource::*]',
-      reason: 'X-Ray, where traces are sent, knows no resources.',
-    });
+    acknowledgeNameless(role);
     this.alias = new Alias(this, 'Live', {
       aliasName: 'live',
       version: inference.currentVersion,
@@ -87,11 +85,5 @@ const TARGET_UTILIZATION = 0.7;
 /** What reading a repository takes. */
 function allowReading(role: Role, repository: Bucket): void {
   allowBelow(role, ['s3:GetObject'], repository, 'models/');
-  role.addToPolicy(
-    new PolicyStatement({
-      actions: ['s3:ListBucket'],
-      resources: [repository.bucketArn],
-      conditions: { StringLike: { 's3:prefix': 'models/*' } },
-    }),
-  );
+  allowListing(role, repository, ['models/']);
 }

@@ -1,8 +1,9 @@
-import { Aws, Stack, Validations } from 'aws-cdk-lib';
+import { Aws, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
-import { allowBelow } from './bucket-access.ts';
+import { acknowledgeNameless } from './acknowledged.ts';
+import { allowBelow, allowListing } from './bucket-access.ts';
 import type { TrainingImage } from './training-image.ts';
 
 export type TrainingBuckets = {
@@ -26,13 +27,7 @@ export function trainingRole(
   allowBelow(role, ['s3:GetObject'], artifacts, `snapshots/${model}/`);
   allowBelow(role, ['s3:GetObject', 's3:PutObject'], artifacts, `checkpoints/${model}/`);
   allowBelow(role, ['s3:PutObject'], artifacts, `staging/${model}/`);
-  role.addToPolicy(
-    new PolicyStatement({
-      actions: ['s3:ListBucket'],
-      resources: [artifacts.bucketArn],
-      conditions: { StringLike: { 's3:prefix': ['code/*', `snapshots/${model}/*`, `checkpoints/${model}/*`] } },
-    }),
-  );
+  allowListing(role, artifacts, ['code/', `snapshots/${model}/`, `checkpoints/${model}/`]);
   role.addToPolicy(
     new PolicyStatement({
       actions: ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
@@ -54,9 +49,6 @@ export function trainingRole(
       resources: [logs],
     }),
   );
-  Validations.of(role).acknowledge({
-    id: 'AwsSolutions-IAM5[Resource::*]',
-    reason: 'A token for ECR and a metric of CloudWatch belong to no resource; the metric’s namespace is fixed.',
-  });
+  acknowledgeNameless(role);
   return role;
 }
