@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { WrongConfig } from './config.ts';
+import { GUARD_OPTIONS } from './guard-options.ts';
 import { flag, integer, listOf, matching, oneOf, show } from './schema.ts';
 import { SEARCH } from './search-options.ts';
 
@@ -38,6 +39,7 @@ export const TRAINING_OPTIONS = {
     'loss',
   ]),
   search: SEARCH.optional(),
+  ...GUARD_OPTIONS,
 } satisfies { [option: string]: z.ZodType };
 
 const SCHEMA = z.strictObject(TRAINING_OPTIONS).superRefine((options, context) => {

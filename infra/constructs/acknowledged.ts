@@ -1,4 +1,4 @@
-import { Validations } from 'aws-cdk-lib';
+import { Stack, Validations } from 'aws-cdk-lib';
 import type { Construct } from 'constructs';
 
 // Findings of cdk-nag about rights that are as narrow as they can be. Each has its reason here, once.
@@ -11,10 +11,17 @@ export function acknowledgeNameless(role: Construct): void {
   });
 }
 
-/** @param resource as it stands in findings, with a `*` for names that are not known when this is deployed */
-export function acknowledgePattern(role: Construct, resource: string): void {
+/** @param arn with a `*` for names that are not known when this is deployed */
+export function acknowledgePattern(role: Construct, arn: string): void {
   Validations.of(role).acknowledge({
-    id: `AwsSolutions-IAM5[Resource::${resource}]`,
+    id: `AwsSolutions-IAM5[Resource::${inFindings(Stack.of(role).resolve(arn))}]`,
     reason: 'A prefix of one kind of names: what comes behind it is not known when this is deployed.',
   });
+}
+
+/** How cdk-nag writes an ARN that CloudFormation puts together of parameters like the region. */
+function inFindings(arn: unknown): string {
+  if (typeof arn === 'string') return arn;
+  const [[name, inner]] = Object.entries(arn as object) as [[string, never]];
+  return name === 'Fn::Join' ? (inner[1] as unknown[]).map(inFindings).join(inner[0]) : `<${inner}>`;
 }

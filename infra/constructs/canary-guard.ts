@@ -1,9 +1,10 @@
 import { Duration } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
-import { LambdaAction, SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
+import { Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
+import { LambdaAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Topic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
+import { soundingAlarm } from './alarm.ts';
 import { allowListing, allowObjects } from './bucket-access.ts';
 import { bundledFunction } from './bundled-function.ts';
 
@@ -32,9 +33,10 @@ export class CanaryGuard extends Construct {
     allowObjects(role, ['s3:PutObject'], repository, 'models/*/release.json');
     allowListing(role, repository, ['models/']);
     for (const model of models) {
-      const alarm = new Alarm(this, `Worse-${model}`, {
-        alarmDescription: `The canary of ${model} was worse than its live version, and was ended. What to do: docs/runbook.md, section WorseCanary.`,
-        // What an execution environment has found: functions/inference/canary-watch.ts.
+      const alarm = soundingAlarm(this, `Worse-${model}`, topic, {
+        section: 'WorseCanary',
+        sentence: `The canary of ${model} was worse than its live version, and was ended.`,
+        // What an execution environment has found: functions/inference/canary-watch.ts. Nothing is measured unless one is tried.
         metric: new Metric({
           namespace: metricsNamespace,
           metricName: 'CanaryEnded',
@@ -43,12 +45,8 @@ export class CanaryGuard extends Construct {
           period: Duration.minutes(1),
         }),
         threshold: 1,
-        evaluationPeriods: 1,
-        comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-        // Nothing is measured unless a canary is tried.
-        treatMissingData: TreatMissingData.NOT_BREACHING,
       });
-      alarm.addAlarmAction(new LambdaAction(ender), new SnsAction(topic));
+      alarm.addAlarmAction(new LambdaAction(ender));
     }
   }
 }

@@ -1,26 +1,21 @@
 import { Duration, Size } from 'aws-cdk-lib';
-import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import type { Role } from 'aws-cdk-lib/aws-iam';
-import { Alias, Architecture, DockerImageCode, DockerImageFunction, Tracing } from 'aws-cdk-lib/aws-lambda';
+import { Alias, DockerImageFunction, Tracing } from 'aws-cdk-lib/aws-lambda';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { lambdaVariables } from '../../functions/serve/lambda-env.ts';
 import type { DeploymentConfig } from '../config.ts';
-import { servingImageContext } from '../images/serving-image.ts';
 import { acknowledgeNameless } from './acknowledged.ts';
 import { allowBelow, allowListing } from './bucket-access.ts';
 import { functionRole } from './function-role.ts';
+import type { ServingCode } from './serving-code.ts';
 
 export type InferenceFunctionProps = {
+  readonly image: ServingCode;
   readonly config: DeploymentConfig;
   readonly repository: Bucket;
   readonly preloadModels: readonly string[];
   readonly metricsNamespace: string;
-};
-
-const PLATFORMS = {
-  x86_64: { architecture: Architecture.X86_64, platform: Platform.LINUX_AMD64 },
-  arm64: { architecture: Architecture.ARM_64, platform: Platform.LINUX_ARM64 },
 };
 
 /** The function that serves the models, behind an alias that always means its newest version. */
@@ -30,20 +25,15 @@ export class InferenceFunction extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    { config, repository, preloadModels, metricsNamespace }: InferenceFunctionProps,
+    { image, config, repository, preloadModels, metricsNamespace }: InferenceFunctionProps,
   ) {
     super(scope, id);
     const isBaked = config.modelRepository === 'image';
-    const { architecture, platform } = PLATFORMS[config.architecture];
     const { role, logGroup } = functionRole(this, config.logRetentionDays);
-    const context = servingImageContext({
-      architecture: config.architecture,
-      ...(isBaked ? { bakedRepository: 'model-artifacts' } : {}),
-    });
     const inference = new DockerImageFunction(this, 'Function', {
       description: 'Answers the Open Inference Protocol with ONNX Runtime',
-      code: DockerImageCode.fromImageAsset(context, { platform, buildArgs: { BASE_IMAGE: config.baseImage } }),
-      architecture,
+      code: image.code(),
+      architecture: image.architecture,
       memorySize: config.memoryMb,
       timeout: Duration.seconds(config.timeoutSeconds),
       ephemeralStorageSize: Size.mebibytes(config.ephemeralStorageMb),

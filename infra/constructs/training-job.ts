@@ -1,8 +1,8 @@
 import type { Role } from 'aws-cdk-lib/aws-iam';
-import type { TaskStateBaseProps } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import { ServiceTask } from './service-task.ts';
-import { jobNamePart, type TrainingRequestProps, trainingRequest } from './training-request.ts';
+import { trained } from './trainer.ts';
+import { jobNamePart, type TrainingStateProps, trainingRequest } from './training-request.ts';
 import { jobRights } from './training-rights.ts';
 import { trainingRole } from './training-role.ts';
 
@@ -15,14 +15,19 @@ import { trainingRole } from './training-role.ts';
 export class TrainingJob extends ServiceTask {
   readonly trainingRole: Role;
 
-  constructor(scope: Construct, id: string, props: TrainingRequestProps & TaskStateBaseProps) {
+  constructor(scope: Construct, id: string, props: TrainingStateProps) {
     const { model, image, buckets } = props;
     const role = trainingRole(scope, `${id}Role`, model, image, buckets);
     super(scope, id, {
       ...props,
-      action: 'sagemaker:createTrainingJob.sync',
-      request: trainingRequest(props, role.roleArn),
-      policies: jobRights(role, 'TrainingJob', `${jobNamePart(model)}-*`),
+      ...trained(
+        {
+          action: 'createTrainingJob',
+          request: trainingRequest(props, role.roleArn),
+          policies: jobRights(role, 'TrainingJob', `${jobNamePart(model)}-*`),
+        },
+        props.queue,
+      ),
     });
     this.trainingRole = role;
   }

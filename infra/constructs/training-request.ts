@@ -1,4 +1,6 @@
-import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
+import { Duration } from 'aws-cdk-lib';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import { JsonPath, type TaskStateBaseProps } from 'aws-cdk-lib/aws-stepfunctions';
 import type { TrainingOptions } from '../training-options.ts';
 import { ATTEMPT, EXECUTION_HASH } from './execution.ts';
 import type { TrainingImage } from './training-image.ts';
@@ -12,6 +14,13 @@ export type TrainingRequestProps = {
   /** Where the training program lies in the bucket of artifacts: `code/<hash>`. */
   readonly codePrefix: string;
 };
+
+/** Of the state that trains. */
+export type TrainingStateProps = TrainingRequestProps &
+  TaskStateBaseProps & {
+    /** Whoever reads it trains in SageMaker's place. Default: SageMaker does. */
+    readonly queue?: Queue | undefined;
+  };
 
 /** Where SageMaker puts the channel `code`: the toolkit runs the program from there, and needs no network for it. */
 const CODE_FOLDER = '/opt/ml/input/data/code';
@@ -71,7 +80,7 @@ function whatEachJobIs({ model, options, buckets, codePrefix }: TrainingRequestP
     },
     StoppingCondition: {
       MaxRuntimeInSeconds: options.maxRunSeconds,
-      ...(options.spot ? { MaxWaitTimeInSeconds: longestWaitSeconds(options) } : {}),
+      ...(options.spot ? { MaxWaitTimeInSeconds: longestAttempt(options) } : {}),
     },
     EnableNetworkIsolation: true,
     EnableManagedSpotTraining: options.spot,
@@ -80,9 +89,19 @@ function whatEachJobIs({ model, options, buckets, codePrefix }: TrainingRequestP
   };
 }
 
-/** With spot capacity: for the capacity and for the run together. */
-export function longestWaitSeconds({ maxWaitSeconds, maxRunSeconds }: TrainingOptions): number {
-  return maxWaitSeconds ?? 2 * maxRunSeconds;
+/** Beside the time that jobs may run: to be given instances, to bring images and data, and the model back. */
+const OVERHEAD = Duration.hours(6);
+
+/** Of a state that trains. */
+export function longestJob(options: TrainingOptions): Duration {
+  const { retries, search } = options;
+  const rounds = search === undefined ? 1 : Math.ceil(search.jobs / search.parallelJobs);
+  return Duration.seconds(rounds * (retries + 1) * longestAttempt(options)).plus(OVERHEAD);
+}
+
+/** In seconds; with spot capacity for the capacity and for the run together. */
+function longestAttempt({ spot, maxWaitSeconds, maxRunSeconds }: TrainingOptions): number {
+  return spot ? (maxWaitSeconds ?? 2 * maxRunSeconds) : maxRunSeconds;
 }
 
 /** Of the execution, not of the job: a job that follows one without capacity goes on where it was. */

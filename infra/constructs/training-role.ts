@@ -2,7 +2,7 @@ import { Aws, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
-import { acknowledgeNameless } from './acknowledged.ts';
+import { acknowledgeNameless, acknowledgePattern } from './acknowledged.ts';
 import { allowBelow, allowListing } from './bucket-access.ts';
 import type { TrainingImage } from './training-image.ts';
 
@@ -49,6 +49,7 @@ export function trainingRole(
       resources: [logs],
     }),
   );
+  acknowledgePattern(role, logs);
   acknowledgeNameless(role);
   return role;
 }

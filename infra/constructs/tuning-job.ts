@@ -1,10 +1,11 @@
 import type { Role } from 'aws-cdk-lib/aws-iam';
-import { JsonPath, type TaskStateBaseProps } from 'aws-cdk-lib/aws-stepfunctions';
+import { JsonPath } from 'aws-cdk-lib/aws-stepfunctions';
 import type { Construct } from 'constructs';
 import type { SearchOptions } from '../search-options.ts';
 import { ATTEMPT } from './execution.ts';
 import { ServiceTask } from './service-task.ts';
-import { type TrainingRequestProps, tunedTrainingRequest } from './training-request.ts';
+import { trained } from './trainer.ts';
+import { type TrainingStateProps, tunedTrainingRequest } from './training-request.ts';
 import { jobRights } from './training-rights.ts';
 import { trainingRole } from './training-role.ts';
 
@@ -20,31 +21,36 @@ export class TuningJob extends ServiceTask {
   constructor(
     scope: Construct,
     id: string,
-    { search, ...props }: TrainingRequestProps & TaskStateBaseProps & { readonly search: SearchOptions },
+    { search, ...props }: TrainingStateProps & { readonly search: SearchOptions },
   ) {
     const { model, image, buckets } = props;
     const role = trainingRole(scope, `${id}Role`, model, image, buckets);
     super(scope, id, {
       ...props,
-      action: 'sagemaker:createHyperParameterTuningJob.sync',
-      request: {
-        HyperParameterTuningJobName: JOB_NAME,
-        HyperParameterTuningJobConfig: {
-          Strategy: 'Bayesian',
-          HyperParameterTuningJobObjective: {
-            Type: search.maximise ? 'Maximize' : 'Minimize',
-            MetricName: search.objective,
+      ...trained(
+        {
+          action: 'createHyperParameterTuningJob',
+          request: {
+            HyperParameterTuningJobName: JOB_NAME,
+            HyperParameterTuningJobConfig: {
+              Strategy: 'Bayesian',
+              HyperParameterTuningJobObjective: {
+                Type: search.maximise ? 'Maximize' : 'Minimize',
+                MetricName: search.objective,
+              },
+              ResourceLimits: {
+                MaxNumberOfTrainingJobs: search.jobs,
+                MaxParallelTrainingJobs: search.parallelJobs,
+              },
+              ParameterRanges: parameterRanges(search),
+            },
+            TrainingJobDefinition: tunedTrainingRequest(props, role.roleArn),
           },
-          ResourceLimits: {
-            MaxNumberOfTrainingJobs: search.jobs,
-            MaxParallelTrainingJobs: search.parallelJobs,
-          },
-          ParameterRanges: parameterRanges(search),
+          // Of a name of 32 characters all are needed to be unique: none is left to tell one model's from another's.
+          policies: jobRights(role, 'HyperParameterTuningJob', '*'),
         },
-        TrainingJobDefinition: tunedTrainingRequest(props, role.roleArn),
-      },
-      // Of a name of 32 characters all are needed to be unique: none is left to tell one model's from another's.
-      policies: jobRights(role, 'HyperParameterTuningJob', '*'),
+        props.queue,
+      ),
     });
     this.trainingRole = role;
   }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type ZodType, z } from 'zod';
 import { checkFits, OPTIONS, readConfig, readDeploymentName, WrongConfig } from '../../infra/config.ts';
-import { checkTraining } from '../../infra/deployment.ts';
+import { trainingOf } from '../../infra/deployment.ts';
 import type { ArtifactFile } from '../../infra/model-artifacts.ts';
 import { TRAINING_OPTIONS } from '../../infra/training-options.ts';
 
@@ -129,7 +129,7 @@ test('a training.json is read before anything is made', () => {
   const path = join(folder, 'training.json');
   writeFileSync(path, '{"spot": true, "checkpoints": false}');
   const found = { path, key: 'digits/training.json', bytes: 1, sha256: '' };
-  expect(() => checkTraining([found])).toThrow(
+  expect(() => trainingOf([found])).toThrow(
     'model-artifacts/digits/training.json: spot is true; expected false, as checkpoints is false',
   );
   rmSync(folder, { recursive: true });

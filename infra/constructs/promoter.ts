@@ -1,0 +1,33 @@
+import { Duration } from 'aws-cdk-lib';
+import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
+import { Construct } from 'constructs';
+import { placeVariables } from '../../functions/retrain/env.ts';
+import { allowBelow, allowListing, allowObjects } from './bucket-access.ts';
+import { bundledFunction } from './bundled-function.ts';
+import { placesIn, type RetrainingBuckets } from './retraining-places.ts';
+
+/** Publishes a model that was found better: no other function may write models. */
+export class Promoter extends Construct {
+  readonly lambda: LambdaFunction;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    { buckets, logRetentionDays }: { readonly buckets: RetrainingBuckets; readonly logRetentionDays: number },
+  ) {
+    super(scope, id);
+    const { artifacts } = buckets;
+    const { lambda, role } = bundledFunction(this, {
+      description: 'Publishes a better model as the next version, and makes it live',
+      entry: 'functions/retrain/lambda/promote.ts',
+      timeout: Duration.minutes(15),
+      logRetentionDays,
+      environment: placeVariables(placesIn(buckets)),
+    });
+    this.lambda = lambda;
+    allowBelow(role, ['s3:GetObject', 's3:PutObject'], artifacts, 'models/');
+    allowBelow(role, ['s3:GetObject'], artifacts, 'staging/');
+    allowObjects(role, ['s3:GetObject'], artifacts, 'snapshots/*/manifest.json');
+    allowListing(role, artifacts, ['models/', 'staging/', 'snapshots/']);
+  }
+}
