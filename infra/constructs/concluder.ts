@@ -7,7 +7,7 @@ import { Construct } from 'constructs';
 import { placeVariables, type Reach, reachVariables } from '../../functions/retrain/env.ts';
 import { allowBelow, allowListing } from './bucket-access.ts';
 import { bundledFunction } from './bundled-function.ts';
-import { placesIn, type RetrainingBuckets } from './retraining-places.ts';
+import { CONTROL, placesIn, type RetrainingBuckets } from './retraining-places.ts';
 import { allowStarting } from './retraining-reach.ts';
 
 export type ConcluderProps = {
@@ -39,8 +39,8 @@ export class Concluder extends Construct {
     this.lambda = lambda;
     // What is started next is held against its model's training.json.
     allowBelow(role, ['s3:GetObject'], artifacts, 'models/');
-    allowBelow(role, ['s3:GetObject', 's3:PutObject'], artifacts, 'control/');
-    allowListing(role, artifacts, ['models/', 'control/']);
+    for (const prefix of CONTROL) allowBelow(role, ['s3:GetObject', 's3:PutObject'], artifacts, prefix);
+    allowListing(role, artifacts, ['models/', ...CONTROL]);
     allowStarting(role, reach);
     new Rule(this, 'Ended', {
       description: 'Executions that ended without concluding',

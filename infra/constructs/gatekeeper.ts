@@ -7,7 +7,7 @@ import { Construct } from 'constructs';
 import { placeVariables, type Reach, reachVariables } from '../../functions/retrain/env.ts';
 import { allowBelow, allowListing, allowObjects } from './bucket-access.ts';
 import { bundledFunction } from './bundled-function.ts';
-import { placesIn, type RetrainingBuckets } from './retraining-places.ts';
+import { CONTROL, placesIn, type RetrainingBuckets } from './retraining-places.ts';
 import { allowLooking, allowStarting } from './retraining-reach.ts';
 
 export type GatekeeperProps = {
@@ -85,9 +85,9 @@ function gatekeeping(
   allowListing(made.role, datasets, ['datasets/'], 's3:ListBucketVersions');
   allowBelow(made.role, ['s3:GetObject'], artifacts, 'models/');
   allowBelow(made.role, ['s3:GetObject', 's3:PutObject'], artifacts, 'snapshots/');
-  allowBelow(made.role, ['s3:GetObject', 's3:PutObject'], artifacts, 'control/');
+  for (const prefix of CONTROL) allowBelow(made.role, ['s3:GetObject', 's3:PutObject'], artifacts, prefix);
   // A model's held-out set is made with its first upload.
   allowObjects(made.role, ['s3:PutObject'], artifacts, 'models/*/evaluation.tar');
-  allowListing(made.role, artifacts, ['models/', 'snapshots/', 'control/']);
+  allowListing(made.role, artifacts, ['models/', 'snapshots/', ...CONTROL]);
   return made;
 }

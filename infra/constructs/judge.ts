@@ -4,7 +4,7 @@ import { Construct } from 'constructs';
 import { placeVariables } from '../../functions/retrain/env.ts';
 import type { DeploymentConfig } from '../config.ts';
 import { acknowledgeNameless } from './acknowledged.ts';
-import { allowBelow, allowListing, allowObjects } from './bucket-access.ts';
+import { allowBelow, allowListing } from './bucket-access.ts';
 import { functionRole } from './function-role.ts';
 import { placesIn, type RetrainingBuckets } from './retraining-places.ts';
 import type { ServingCode } from './serving-code.ts';
@@ -38,8 +38,8 @@ export class Judge extends Construct {
     acknowledgeNameless(role);
     allowBelow(role, ['s3:GetObject'], artifacts, 'models/');
     allowBelow(role, ['s3:GetObject'], artifacts, 'staging/');
-    // The decision lies beside the model that it is about.
-    allowObjects(role, ['s3:PutObject'], artifacts, 'staging/*/decision.json');
-    allowListing(role, artifacts, ['models/', 'staging/']);
+    // Where no training job may write.
+    allowBelow(role, ['s3:GetObject', 's3:PutObject'], artifacts, 'control/decisions/');
+    allowListing(role, artifacts, ['models/', 'staging/', 'control/decisions/']);
   }
 }

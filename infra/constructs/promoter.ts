@@ -28,6 +28,7 @@ export class Promoter extends Construct {
     allowBelow(role, ['s3:GetObject', 's3:PutObject'], artifacts, 'models/');
     allowBelow(role, ['s3:GetObject'], artifacts, 'staging/');
     allowObjects(role, ['s3:GetObject'], artifacts, 'snapshots/*/manifest.json');
-    allowListing(role, artifacts, ['models/', 'staging/', 'snapshots/']);
+    allowBelow(role, ['s3:GetObject'], artifacts, 'control/decisions/');
+    allowListing(role, artifacts, ['models/', 'staging/', 'snapshots/', 'control/decisions/']);
   }
 }

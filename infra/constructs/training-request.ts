@@ -69,7 +69,7 @@ function whatEachJobIs({ model, options, buckets, codePrefix }: TrainingRequestP
     InputDataConfig: [
       { ChannelName: 'training', DataSource: folder(JsonPath.stringAt('$.snapshot')) },
       // The program is read whole, whatever the data's mode.
-      { ChannelName: 'code', DataSource: folder(`${bucket}/${codePrefix}`), InputMode: 'File' },
+      { ChannelName: 'code', DataSource: folder(`${bucket}/${codePrefix}/`), InputMode: 'File' },
     ],
     OutputDataConfig: { S3OutputPath: `${bucket}/staging/${model}`, CompressionType: 'NONE' },
     ResourceConfig: {
