@@ -7,7 +7,7 @@ import { ensureVenv } from '../../functions/cli/venv.ts';
 import { resourcesOf } from './deployments.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a state is what each test says it is.
-export type Definition = { States: { [name: string]: any } };
+export type Definition = { States: { [name: string]: any }; TimeoutSeconds: number };
 
 const KNOWN_LATER: { [name: string]: string } = {
   'AWS::Partition': 'aws',
