@@ -13,11 +13,19 @@ const HYPER_PARAMETER = /^[a-z][a-z0-9-]{0,62}$/;
 const MAX_RANGES = 30;
 const hyperParameter = z.union([z.string(), z.number(), z.boolean()], { error: 'a text, a number, true or false' });
 
+/** The image of functions/train/Dockerfile. */
+export const PROJECT_IMAGE = 'project';
+
+/** Whether an instance type is one of those with accelerators. */
+export function hasGpu(instanceType: string): boolean {
+  return /^ml\.(g|p|trn)\d/.test(instanceType);
+}
+
 /** Every option of `model-artifacts/<model>/training.json`: how the model is trained on AWS. */
 export const TRAINING_OPTIONS = {
   image: matching(
-    /^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.[a-z.]+\/[\w./-]+(:[\w.-]+|@sha256:[0-9a-f]{64})$/,
-    'an image of an ECR repository, like 111122223333.dkr.ecr.eu-west-1.amazonaws.com/training:1',
+    /^project$|^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.[a-z.]+\/[\w./-]+(:[\w.-]+|@sha256:[0-9a-f]{64})$/,
+    'project, or an image of an ECR repository, like 111122223333.dkr.ecr.eu-west-1.amazonaws.com/training:1',
   ).optional(),
   instanceType: matching(/^ml\.[a-z][a-z0-9-]*\.[a-z0-9]+$/, 'an instance type like ml.m5.xlarge').default(
     'ml.m5.xlarge',
@@ -47,6 +55,10 @@ const SCHEMA = z.strictObject(TRAINING_OPTIONS).superRefine((options, context) =
     context.addIssue({ code: 'custom', path: [option], message: expected, input: options[option] });
   // A job on spot capacity is ended and started again: without checkpoints from the beginning, each time.
   if (options.spot && !options.checkpoints) refuse('spot', 'false, as checkpoints is false');
+  // Its PyTorch is the build without CUDA.
+  if (options.image === PROJECT_IMAGE && hasGpu(options.instanceType)) {
+    refuse('instanceType', 'one without a GPU, as image is project');
+  }
   const isWrong = (name: string) => !HYPER_PARAMETER.test(name);
   const given = Object.keys(options.hyperParameters);
   if (given.some(isWrong)) refuse('hyperParameters', 'names of small letters, digits and dashes');

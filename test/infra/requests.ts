@@ -30,6 +30,8 @@ function resolved(value: unknown): string {
   if (name === 'Fn::GetAtt') return attributeOf(inner);
   if (name === 'Fn::ImportValue') return 'a-bucket-name';
   if (name === 'Fn::FindInMap') return '763104351884';
+  if (name === 'Fn::Sub')
+    return (inner as string).replace(/\$\{([\w:]+)\}/g, (_, parameter) => KNOWN_LATER[parameter] ?? '');
   throw new Error(`unknown function ${name}`);
 }
 

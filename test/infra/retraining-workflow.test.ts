@@ -38,7 +38,7 @@ describe('the state machine', () => {
     }
   });
 
-  test('asks SageMaker for what it takes', async () => {
+  test('asks SageMaker for what it takes', { timeout: 120_000 }, async () => {
     expect(await wrongIn('CreateTrainingJob', [requestIn(States.Train.Parameters)])).toEqual(['']);
     const search = definitionIn(workflowWith(SEARCH)).States.Train.Parameters;
     expect(await wrongIn('CreateHyperParameterTuningJob', [requestIn(search)])).toEqual(['']);

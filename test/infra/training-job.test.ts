@@ -45,11 +45,12 @@ const COMBINATIONS: Given[] = [
   { options: { metrics: [] } },
   { model: 'A.very-long_model.name'.repeat(5) },
   { model: '1.2.3' },
+  { options: { image: 'project' } },
   { options: { image: '111122223333.dkr.ecr.eu-west-1.amazonaws.com/own/training:1' } },
 ];
 
 describe('the request', () => {
-  test('is valid by AWS’s own model of the API, for every combination', async () => {
+  test('is valid by AWS’s own model of the API, for every combination', { timeout: 120_000 }, async () => {
     expect(await wrongIn('CreateTrainingJob', COMBINATIONS.map(requestOf))).toEqual(COMBINATIONS.map(() => ''));
   });
 
@@ -171,6 +172,11 @@ describe('training.json', () => {
     [{ maxWaitSeconds: 600 }, 'maxWaitSeconds is 600; expected none, as spot is false'],
     [{ spot: true, maxWaitSeconds: 600 }, 'maxWaitSeconds is 600; expected at least maxRunSeconds, 3600'],
     [{ instanceType: 'm5.xlarge' }, 'instanceType is "m5.xlarge"; expected an instance type like ml.m5.xlarge'],
+    [
+      { image: 'project', instanceType: 'ml.g5.xlarge' },
+      'instanceType is "ml.g5.xlarge"; expected one without a GPU, as image is project',
+    ],
+    [{ image: 'mine' }, 'image is "mine"; expected project, or an image of an ECR repository, like 1111'],
     [{ instanceCount: 0 }, 'instanceCount is 0; expected a whole number from 1 to 16'],
     [{ epochs: 5 }, 'epochs is unknown; expected one of image, instanceType'],
     [{ hyperParameters: { Epochs: 1 } }, 'hyperParameters is {"Epochs":1}; expected names of small letters'],

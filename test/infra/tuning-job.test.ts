@@ -39,7 +39,7 @@ const requestOf = (search: object, options?: object): Request =>
   requestIn(definitionIn(stackWith(search, options)).States.Train.Parameters);
 
 describe('the request', () => {
-  test('is valid by AWS’s own model of the API, for every combination', async () => {
+  test('is valid by AWS’s own model of the API, for every combination', { timeout: 120_000 }, async () => {
     const requests = [
       requestOf({}),
       requestOf({ jobs: 20, parallelJobs: 4, objective: 'loss', maximise: false }),
