@@ -3,7 +3,7 @@ import type { Role } from 'aws-cdk-lib/aws-iam';
 import { Code, type FunctionOptions, Function as LambdaFunction, Runtime, Tracing } from 'aws-cdk-lib/aws-lambda';
 import type { Construct } from 'constructs';
 import { bundle } from '../images/bundle.ts';
-import { stagingFolder } from '../images/staging.ts';
+import { stagedOnce, stagingFolder } from '../images/staging.ts';
 import { acknowledgeNameless } from './acknowledged.ts';
 import { functionRole } from './function-role.ts';
 
@@ -23,20 +23,26 @@ export function bundledFunction(
   scope: Construct,
   { entry, logRetentionDays, ...options }: BundledFunctionProps,
 ): { lambda: LambdaFunction; role: Role } {
-  const folder = stagingFolder();
   const name = basename(entry, '.ts');
-  bundle(entry, join(folder, `${name}.mjs`));
   const { role, logGroup } = functionRole(scope, logRetentionDays);
   const lambda = new LambdaFunction(scope, 'Function', {
     memorySize: MEMORY_MB,
     ...options,
     runtime: Runtime.NODEJS_24_X,
     handler: `${name}.handler`,
-    code: Code.fromAsset(folder),
+    code: Code.fromAsset(bundled(entry, name)),
     tracing: Tracing.ACTIVE,
     role,
     logGroup,
   });
   acknowledgeNameless(role);
   return { lambda, role };
+}
+
+function bundled(entry: string, name: string): string {
+  return stagedOnce(entry, () => {
+    const folder = stagingFolder();
+    bundle(entry, join(folder, `${name}.mjs`));
+    return folder;
+  });
 }

@@ -2,6 +2,7 @@ import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { Architecture, DockerImageCode } from 'aws-cdk-lib/aws-lambda';
 import type { DeploymentConfig } from '../config.ts';
 import { servingImageContext } from '../images/serving-image.ts';
+import { stagedOnce } from '../images/staging.ts';
 
 const PLATFORMS = {
   x86_64: { architecture: Architecture.X86_64, platform: Platform.LINUX_AMD64 },
@@ -17,10 +18,8 @@ export class ServingCode {
   constructor({ architecture, modelRepository, baseImage }: DeploymentConfig) {
     const { platform, architecture: ofLambda } = PLATFORMS[architecture];
     this.architecture = ofLambda;
-    this.#context = servingImageContext({
-      architecture,
-      ...(modelRepository === 'image' ? { bakedRepository: 'model-artifacts' } : {}),
-    });
+    const content = { architecture, ...(modelRepository === 'image' ? { bakedRepository: 'model-artifacts' } : {}) };
+    this.#context = stagedOnce(`serving image ${JSON.stringify(content)}`, () => servingImageContext(content));
     this.#options = { platform, buildArgs: { BASE_IMAGE: baseImage } };
   }
 
