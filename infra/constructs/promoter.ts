@@ -1,7 +1,8 @@
-import { Duration } from 'aws-cdk-lib';
+import { Duration, Size } from 'aws-cdk-lib';
 import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
 import { placeVariables } from '../../functions/retrain/env.ts';
+import type { DeploymentConfig } from '../config.ts';
 import { allowBelow, allowListing, allowObjects } from './bucket-access.ts';
 import { bundledFunction } from './bundled-function.ts';
 import { placesIn, type RetrainingBuckets } from './retraining-places.ts';
@@ -13,7 +14,7 @@ export class Promoter extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    { buckets, logRetentionDays }: { readonly buckets: RetrainingBuckets; readonly logRetentionDays: number },
+    { config, buckets }: { readonly config: DeploymentConfig; readonly buckets: RetrainingBuckets },
   ) {
     super(scope, id);
     const { artifacts } = buckets;
@@ -21,7 +22,9 @@ export class Promoter extends Construct {
       description: 'Publishes a better model as the next version, and makes it live',
       entry: 'functions/retrain/lambda/promote.ts',
       timeout: Duration.minutes(15),
-      logRetentionDays,
+      logRetentionDays: config.logRetentionDays,
+      // A model passes through: one that fits there fits here.
+      ephemeralStorageSize: Size.mebibytes(config.ephemeralStorageMb),
       environment: placeVariables(placesIn(buckets)),
     });
     this.lambda = lambda;

@@ -66,7 +66,7 @@ export class RetrainingStack extends Stack {
     });
     const functions = {
       judge: new Judge(this, 'Judge', { config, image, buckets }).lambda,
-      promote: new Promoter(this, 'Promoter', shared).lambda,
+      promote: new Promoter(this, 'Promoter', { config, buckets }).lambda,
       conclude: new Concluder(this, 'Concluder', shared).lambda,
     };
     const queue =
