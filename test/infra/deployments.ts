@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
-import { afterAll } from 'vitest';
+import { afterAll, vi } from 'vitest';
 import { type DeploymentConfig, readConfig } from '../../infra/config.ts';
 import { type DeploymentChoices, declareDeployment } from '../../infra/deployment.ts';
 import { removeStagingFolders } from '../../infra/images/staging.ts';
 
+// Each makes and hashes every asset of a deployment, on a machine that may be busy.
+vi.setConfig({ testTimeout: 180_000 });
 const { context } = JSON.parse(readFileSync(join(import.meta.dirname, '../../cdk.json'), 'utf8'));
 const outputs: string[] = [];
 afterAll(() => {

@@ -53,11 +53,11 @@ function findings(options: Partial<DeploymentConfig>, choices?: DeploymentChoice
   );
 }
 
-test.each(deployments)('cdk-nag has no open finding: %s', { timeout: 180_000 }, (_, options, choices) => {
+test.each(deployments)('cdk-nag has no open finding: %s', (_, options, choices) => {
   expect(findings(options, choices)).toEqual([]);
 });
 
-test('both packs look at the app', { timeout: 180_000 }, () => {
+test('both packs look at the app', () => {
   const found = findings({}, undefined, (app) => {
     const stack = new Stack(app, 'Careless');
     new Bucket(stack, 'Bucket');
