@@ -128,3 +128,15 @@ export function readDeploymentName(found: unknown): string | undefined {
   if (typeof found === 'string' && /^[A-Za-z][A-Za-z0-9-]{0,39}$/.test(found)) return found;
   throw new WrongConfig(`deployment is ${show(found)}; expected a letter and up to 39 letters, digits and dashes`);
 }
+
+/** Who trains: SageMaker, or whoever reads the queue that the very same requests go to. */
+export type Trainer = 'sagemaker' | 'callback';
+
+/**
+ * `-c trainer=callback`, for tests on a machine without SageMaker.
+ * @throws WrongConfig
+ */
+export function readTrainer(found: unknown): Trainer {
+  if (found === undefined || found === 'sagemaker' || found === 'callback') return found ?? 'sagemaker';
+  throw new WrongConfig(`trainer is ${show(found)}; expected sagemaker or callback`);
+}

@@ -21,7 +21,13 @@ const ARROWS: { [room: string]: readonly string[] } = {
   ],
   'functions/retrain': ['functions/adapters', 'functions/inference', 'functions/protocol'],
   'functions/cli': ['functions/http', 'functions/adapters', 'functions/inference', 'functions/protocol'],
-  infra: ['functions/serve/lambda-env.ts', 'functions/protocol/names.ts'],
+  infra: [
+    'functions/serve/lambda-env.ts',
+    'functions/retrain/env.ts',
+    'functions/retrain/limits.ts',
+    'functions/retrain/gates.ts',
+    'functions/protocol/names.ts',
+  ],
 };
 
 type Import = { readonly file: string; readonly room: string; readonly target: string };

@@ -9,19 +9,21 @@ export type SeedFile = {
   readonly source: string;
   /** Of the content, in hexadecimal digits. */
   readonly sha256: string;
+  /** `true`: an object that is there is replaced. CloudFormation hands texts on. */
+  readonly replace?: 'true';
 };
 
 /** A version that exists already has other bytes than the one to be seeded: one of the two would be lost. */
 export class SeedConflict extends Error {}
 
 /**
- * Brings files into a model repository, create-only: what is there already stays as it is. A version's model file comes
- * last, so that a version appears whole.
+ * Brings files into a bucket, create-only: what is there already stays as it is, unless the file says otherwise. A
+ * version's model file comes last, so that a version appears whole.
  *
- * @returns the keys that were created
+ * @returns the keys that were created or replaced
  * @throws SeedConflict for a file of a version that exists with other bytes, before any later file is made
  */
-export async function seedRepository(bucket: string, files: readonly SeedFile[]): Promise<string[]> {
+export async function seedFiles(bucket: string, files: readonly SeedFile[]): Promise<string[]> {
   const client = s3Client();
   const created: string[] = [];
   for (const file of [...files].sort((a, b) => rank(a) - rank(b))) {
@@ -39,14 +41,16 @@ function rank({ key }: SeedFile): number {
   return /\/\d+\/[^/]*\.onnx$/.test(key) ? 1 : 0;
 }
 
-/** @returns false when there is such an object */
-async function create(client: S3Client, Bucket: string, { key, source }: SeedFile): Promise<boolean> {
-  if (await exists(client, Bucket, key)) return false;
+/** @returns false when there is such an object that stays */
+async function create(client: S3Client, Bucket: string, { key, source, replace }: SeedFile): Promise<boolean> {
+  const isOwn = replace === 'true';
+  if (!isOwn && (await exists(client, Bucket, key))) return false;
   const CopySource = source.split('/').map(encodeURIComponent).join('/');
   try {
     // The condition is for whoever else writes between the question and this.
-    const target = { Bucket, Key: key, IfNoneMatch: '*', ChecksumAlgorithm: 'SHA256' } as const;
-    await client.send(new CopyObjectCommand({ ...target, CopySource }));
+    const condition = isOwn ? {} : { IfNoneMatch: '*' };
+    const target = { Bucket, Key: key, ChecksumAlgorithm: 'SHA256' } as const;
+    await client.send(new CopyObjectCommand({ ...target, ...condition, CopySource }));
     return true;
   } catch (error) {
     if (statusOf(error) === 412) return false;

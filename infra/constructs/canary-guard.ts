@@ -1,16 +1,12 @@
-import { join } from 'node:path';
 import { Duration } from 'aws-cdk-lib';
-import { Alarm, ComparisonOperator, Metric, Stats, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
-import { LambdaAction, SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
-import { PolicyStatement } from 'aws-cdk-lib/aws-iam';
-import { Code, Function as LambdaFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { Metric, Stats } from 'aws-cdk-lib/aws-cloudwatch';
+import { LambdaAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Topic } from 'aws-cdk-lib/aws-sns';
 import { Construct } from 'constructs';
-import { bundle } from '../images/bundle.ts';
-import { stagingFolder } from '../images/staging.ts';
-import { allowObjects } from './bucket-access.ts';
-import { functionRole, leaveUntraced } from './function-role.ts';
+import { soundingAlarm } from './alarm.ts';
+import { allowListing, allowObjects } from './bucket-access.ts';
+import { bundledFunction } from './bundled-function.ts';
 
 export type CanaryGuardProps = {
   readonly repository: Bucket;
@@ -25,35 +21,22 @@ export class CanaryGuard extends Construct {
   constructor(scope: Construct, id: string, props: CanaryGuardProps) {
     super(scope, id);
     const { repository, models, metricsNamespace, topic } = props;
-    const code = stagingFolder();
-    bundle('functions/retrain/end-canary.ts', join(code, 'end-canary.mjs'));
-    const { role, logGroup } = functionRole(this, props.logRetentionDays);
-    const ender = new LambdaFunction(this, 'Function', {
+    const { lambda: ender, role } = bundledFunction(this, {
       description: 'Takes a canary out of release.json',
-      runtime: Runtime.NODEJS_24_X,
-      handler: 'end-canary.handler',
-      code: Code.fromAsset(code),
+      entry: 'functions/retrain/end-canary.ts',
       timeout: Duration.minutes(1),
-      memorySize: 512,
-      role,
-      logGroup,
+      logRetentionDays: props.logRetentionDays,
       deadLetterTopic: topic,
       environment: { MODEL_REPOSITORY: `s3://${repository.bucketName}/models` },
     });
-    leaveUntraced(ender);
     allowObjects(role, ['s3:GetObject'], repository, 'models/*');
     allowObjects(role, ['s3:PutObject'], repository, 'models/*/release.json');
-    role.addToPolicy(
-      new PolicyStatement({
-        actions: ['s3:ListBucket'],
-        resources: [repository.bucketArn],
-        conditions: { StringLike: { 's3:prefix': 'models/*' } },
-      }),
-    );
+    allowListing(role, repository, ['models/']);
     for (const model of models) {
-      const alarm = new Alarm(this, `Worse-${model}`, {
-        alarmDescription: `The canary of ${model} was worse than its live version, and was ended. What to do: docs/runbook.md, section WorseCanary.`,
-        // What an execution environment has found: functions/inference/canary-watch.ts.
+      const alarm = soundingAlarm(this, `Worse-${model}`, topic, {
+        section: 'WorseCanary',
+        sentence: `The canary of ${model} was worse than its live version, and was ended.`,
+        // What an execution environment has found: functions/inference/canary-watch.ts. Nothing is measured unless one is tried.
         metric: new Metric({
           namespace: metricsNamespace,
           metricName: 'CanaryEnded',
@@ -62,12 +45,8 @@ export class CanaryGuard extends Construct {
           period: Duration.minutes(1),
         }),
         threshold: 1,
-        evaluationPeriods: 1,
-        comparisonOperator: ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-        // Nothing is measured unless a canary is tried.
-        treatMissingData: TreatMissingData.NOT_BREACHING,
       });
-      alarm.addAlarmAction(new LambdaAction(ender), new SnsAction(topic));
+      alarm.addAlarmAction(new LambdaAction(ender));
     }
   }
 }

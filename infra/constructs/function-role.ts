@@ -1,6 +1,5 @@
 import { RemovalPolicy, Validations } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import type { Function as LambdaFunction } from 'aws-cdk-lib/aws-lambda';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 
@@ -22,12 +21,4 @@ export function functionRole(scope: Construct, logRetentionDays: number): { role
     reason: 'Whoever calls waits for the answer, and an error is one: no event can be lost.',
   });
   return { role, logGroup };
-}
-
-/** For a function that runs now and then, on nobody's behalf. */
-export function leaveUntraced(lambda: LambdaFunction): void {
-  Validations.of(lambda).acknowledge({
-    id: 'Serverless-LambdaTracing',
-    reason: 'It calls nothing but S3, and no request waits for it; its log says what it did.',
-  });
 }

@@ -1,25 +1,21 @@
-import { Duration, Size, Validations } from 'aws-cdk-lib';
-import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
-import { PolicyStatement, type Role } from 'aws-cdk-lib/aws-iam';
-import { Alias, Architecture, DockerImageCode, DockerImageFunction, Tracing } from 'aws-cdk-lib/aws-lambda';
+import { Duration, Size } from 'aws-cdk-lib';
+import type { Role } from 'aws-cdk-lib/aws-iam';
+import { Alias, DockerImageFunction, Tracing } from 'aws-cdk-lib/aws-lambda';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { lambdaVariables } from '../../functions/serve/lambda-env.ts';
 import type { DeploymentConfig } from '../config.ts';
-import { servingImageContext } from '../images/serving-image.ts';
-import { allowBelow } from './bucket-access.ts';
+import { acknowledgeNameless } from './acknowledged.ts';
+import { allowBelow, allowListing } from './bucket-access.ts';
 import { functionRole } from './function-role.ts';
+import type { ServingCode } from './serving-code.ts';
 
 export type InferenceFunctionProps = {
+  readonly image: ServingCode;
   readonly config: DeploymentConfig;
   readonly repository: Bucket;
   readonly preloadModels: readonly string[];
   readonly metricsNamespace: string;
-};
-
-const PLATFORMS = {
-  x86_64: { architecture: Architecture.X86_64, platform: Platform.LINUX_AMD64 },
-  arm64: { architecture: Architecture.ARM_64, platform: Platform.LINUX_ARM64 },
 };
 
 /** The function that serves the models, behind an alias that always means its newest version. */
@@ -29,20 +25,15 @@ export class InferenceFunction extends Construct {
   constructor(
     scope: Construct,
     id: string,
-    { config, repository, preloadModels, metricsNamespace }: InferenceFunctionProps,
+    { image, config, repository, preloadModels, metricsNamespace }: InferenceFunctionProps,
   ) {
     super(scope, id);
     const isBaked = config.modelRepository === 'image';
-    const { architecture, platform } = PLATFORMS[config.architecture];
     const { role, logGroup } = functionRole(this, config.logRetentionDays);
-    const context = servingImageContext({
-      architecture: config.architecture,
-      ...(isBaked ? { bakedRepository: 'model-artifacts' } : {}),
-    });
     const inference = new DockerImageFunction(this, 'Function', {
       description: 'Answers the Open Inference Protocol with ONNX Runtime',
-      code: DockerImageCode.fromImageAsset(context, { platform, buildArgs: { BASE_IMAGE: config.baseImage } }),
-      architecture,
+      code: image.code(),
+      architecture: image.architecture,
       memorySize: config.memoryMb,
       timeout: Duration.seconds(config.timeoutSeconds),
       ephemeralStorageSize: Size.mebibytes(config.ephemeralStorageMb),
@@ -62,10 +53,7 @@ export class InferenceFunction extends Construct {
       }),
     });
     if (!isBaked) allowReading(role, repository);
-    Validations.of(role).acknowledge({
-      id: 'AwsSolutions-IAM5[Resource::*]',
-      reason: 'X-Ray, where traces are sent, knows no resources.',
-    });
+    acknowledgeNameless(role);
     this.alias = new Alias(this, 'Live', {
       aliasName: 'live',
       version: inference.currentVersion,
@@ -91,11 +79,5 @@ const TARGET_UTILIZATION = 0.7;
 /** What reading a repository takes. */
 function allowReading(role: Role, repository: Bucket): void {
   allowBelow(role, ['s3:GetObject'], repository, 'models/');
-  role.addToPolicy(
-    new PolicyStatement({
-      actions: ['s3:ListBucket'],
-      resources: [repository.bucketArn],
-      conditions: { StringLike: { 's3:prefix': 'models/*' } },
-    }),
-  );
+  allowListing(role, repository, ['models/']);
 }

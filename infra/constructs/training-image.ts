@@ -1,8 +1,10 @@
 import { Aws, Stack, Token } from 'aws-cdk-lib';
+import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import { FactName, RegionInfo } from 'aws-cdk-lib/region-info';
 import type { Construct } from 'constructs';
 import { WrongConfig } from '../config.ts';
-import type { TrainingOptions } from '../training-options.ts';
+import { trainingImageContext } from '../images/training-image.ts';
+import { hasGpu, PROJECT_IMAGE, type TrainingOptions } from '../training-options.ts';
 
 export type TrainingImage = {
   readonly uri: string;
@@ -19,13 +21,14 @@ const REPOSITORY = 'pytorch';
 const TAGS = { cpu: '2.13-cpu-amzn2023-sagemaker', gpu: '2.13-cu133-amzn2023-sagemaker' };
 
 /**
- * The image that a model is trained in: its own, or AWS's of the region, for CPU or GPU as the instance has it.
+ * The image that a model is trained in: its own, the project's, or AWS's of the region, for CPU or GPU as the instance has it.
  * @throws WrongConfig in a region that AWS's containers are not known to be in
  */
 export function trainingImage(
   scope: Construct,
   { instanceType, image }: Pick<TrainingOptions, 'instanceType' | 'image'>,
 ): TrainingImage {
+  if (image === PROJECT_IMAGE) return projectImage(scope);
   if (image !== undefined) return imageOf(image);
   const stack = Stack.of(scope);
   const account = Token.isUnresolved(stack.region)
@@ -37,11 +40,21 @@ export function trainingImage(
       `training.json: image is not set; expected an image of your own, as AWS's PyTorch containers are not known to be in ${stack.region}`,
     );
   }
-  const tag = /^ml\.(g|p|trn)\d/.test(instanceType) ? TAGS.gpu : TAGS.cpu;
+  const tag = hasGpu(instanceType) ? TAGS.gpu : TAGS.cpu;
   return {
     uri: `${account}.dkr.ecr.${stack.region}.${Aws.URL_SUFFIX}/${REPOSITORY}:${tag}`,
     repositoryArn: `arn:${Aws.PARTITION}:ecr:${stack.region}:${account}:repository/${REPOSITORY}`,
   };
+}
+
+/** Made of functions/train/Dockerfile, once for all models of a stack: one repository, one right to pull. */
+function projectImage(scope: Construct): TrainingImage {
+  const stack = Stack.of(scope);
+  const found = stack.node.tryFindChild('TrainingImage') as DockerImageAsset | undefined;
+  const asset =
+    found ??
+    new DockerImageAsset(stack, 'TrainingImage', { directory: trainingImageContext(), platform: Platform.LINUX_AMD64 });
+  return { uri: asset.imageUri, repositoryArn: asset.repository.repositoryArn };
 }
 
 function imageOf(uri: string): TrainingImage {

@@ -1,42 +1,33 @@
-import { Aws, Stack, Validations } from 'aws-cdk-lib';
+import { Aws, Stack } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
-import { allowBelow } from './bucket-access.ts';
+import { acknowledgeNameless, acknowledgePattern } from './acknowledged.ts';
+import { allowBelow, allowListing } from './bucket-access.ts';
 import type { TrainingImage } from './training-image.ts';
 
 export type TrainingBuckets = {
-  /** Holds `code/`, `manifests/`, `staging/` and `checkpoints/`, beside models that training has no right on. */
+  /** Holds `code/`, `snapshots/`, `staging/` and `checkpoints/`, beside models that training has no right on. */
   readonly artifacts: Bucket;
-  /** `datasets/<model>/…` */
-  readonly datasets: Bucket;
 };
 
 /**
- * The role of a training job: it reads the code, the manifests and its model's data, and writes what it has made. It has
- * no right on the model repository, and no network (the job's isolation).
+ * The role of a training job: it reads the code and the snapshots of its model's data, and writes what it has made. It has
+ * no right on the model repository nor on uploads, and no network (the job's isolation).
  */
 export function trainingRole(
   scope: Construct,
   id: string,
   model: string,
   image: TrainingImage,
-  buckets: TrainingBuckets,
+  { artifacts }: TrainingBuckets,
 ): Role {
-  const { artifacts, datasets } = buckets;
   const role = new Role(scope, id, { assumedBy: new ServicePrincipal('sagemaker.amazonaws.com') });
-  allowBelow(role, ['s3:GetObject'], datasets, `datasets/${model}/`);
-  allowBelow(role, ['s3:GetObject'], artifacts, `code/`);
-  allowBelow(role, ['s3:GetObject'], artifacts, `manifests/${model}/`);
+  allowBelow(role, ['s3:GetObject'], artifacts, 'code/');
+  allowBelow(role, ['s3:GetObject'], artifacts, `snapshots/${model}/`);
   allowBelow(role, ['s3:GetObject', 's3:PutObject'], artifacts, `checkpoints/${model}/`);
   allowBelow(role, ['s3:PutObject'], artifacts, `staging/${model}/`);
-  role.addToPolicy(
-    new PolicyStatement({
-      actions: ['s3:ListBucket'],
-      resources: [artifacts.bucketArn],
-      conditions: { StringLike: { 's3:prefix': ['code/*', `manifests/${model}/*`, `checkpoints/${model}/*`] } },
-    }),
-  );
+  allowListing(role, artifacts, ['code/', `snapshots/${model}/`, `checkpoints/${model}/`]);
   role.addToPolicy(
     new PolicyStatement({
       actions: ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
@@ -58,9 +49,7 @@ export function trainingRole(
       resources: [logs],
     }),
   );
-  Validations.of(role).acknowledge({
-    id: 'AwsSolutions-IAM5[Resource::*]',
-    reason: 'A token for ECR and a metric of CloudWatch belong to no resource; the metric’s namespace is fixed.',
-  });
+  acknowledgePattern(role, logs);
+  acknowledgeNameless(role);
   return role;
 }

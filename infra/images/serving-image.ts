@@ -11,19 +11,23 @@ export type ServingImageOptions = {
 };
 
 const ROOT = join(import.meta.dirname, '../..');
+/** A new model is judged by the very ONNX Runtime that would serve it. */
+const HANDLERS = { lambda: 'functions/serve/lambda.ts', judge: 'functions/retrain/lambda/judge.ts' };
 /** The folders of onnxruntime-node's binaries. */
 const BINARIES = { x86_64: 'linux/x64', arm64: 'linux/arm64' };
 
 /**
- * Makes the Docker build context of the Lambda function's image: the Dockerfile, one file of our code, and ONNX Runtime
- * for one platform of the five in its package. The same inputs give the same files.
+ * Makes the Docker build context of the Lambda function's image: the Dockerfile, a file of our code for each handler, and ONNX
+ * Runtime for one platform of the five in its package. The same inputs give the same files.
  *
  * @returns the context's folder
  */
 export function servingImageContext({ architecture, bakedRepository }: ServingImageOptions): string {
   const context = stagingFolder();
   copyFileSync(join(ROOT, 'functions/serve/Dockerfile'), join(context, 'Dockerfile'));
-  bundle('functions/serve/lambda.ts', join(context, 'app/lambda.mjs'), ['onnxruntime-node']);
+  for (const [name, entry] of Object.entries(HANDLERS)) {
+    bundle(entry, join(context, `app/${name}.mjs`), ['onnxruntime-node']);
+  }
   copyRuntime(join(context, 'runtime/node_modules'), BINARIES[architecture]);
   if (bakedRepository === undefined) mkdirSync(join(context, 'models'));
   else cpSync(resolve(ROOT, bakedRepository), join(context, 'models'), { recursive: true, filter: isForServing });

@@ -1,8 +1,9 @@
 import { CfnOutput, Duration, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import { BlockPublicAccess, Bucket, BucketEncryption, type CfnBucket } from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
-import { RepositorySeed } from '../constructs/repository-seed.ts';
+import { FileSeed } from '../constructs/file-seed.ts';
 import type { ArtifactFile } from '../model-artifacts.ts';
+import { TRAINING_FILE } from '../training-options.ts';
 
 export type ModelStackProps = StackProps & {
   /** What the repository is to hold after the first deployment. */
@@ -35,7 +36,15 @@ export class ModelStack extends Stack {
       serverAccessLogsPrefix: 'datasets/',
     });
     sendEvents(this.datasets);
-    if (props.files.length > 0) new RepositorySeed(this, 'Seed', { ...props, repository: this.repository });
+    if (props.files.length > 0) {
+      new FileSeed(this, 'Seed', {
+        ...props,
+        bucket: this.repository,
+        prefix: 'models/',
+        // How a model is trained is a setting of the deployment; the rest belongs to people and to retraining, once it is there.
+        isReplaced: ({ key }) => key.endsWith(`/${TRAINING_FILE}`),
+      });
+    }
     new CfnOutput(this, 'ModelBucket', {
       description: 'The bucket of the model repository, below models/',
       value: this.repository.bucketName,

@@ -9,10 +9,12 @@ import { CustomDomain } from '../constructs/custom-domain.ts';
 import { ServingDashboard } from '../constructs/dashboard.ts';
 import { InferenceApi } from '../constructs/inference-api.ts';
 import { InferenceFunction } from '../constructs/inference-function.ts';
+import type { ServingCode } from '../constructs/serving-code.ts';
 import { WebAcl } from '../constructs/web-acl.ts';
 
 export type ServingStackProps = StackProps & {
   readonly config: DeploymentConfig;
+  readonly image: ServingCode;
   readonly repository: Bucket;
   /** Models whose sessions are made before the first request. */
   readonly preloadModels: readonly string[];
@@ -24,10 +26,16 @@ export type ServingStackProps = StackProps & {
 export class ServingStack extends Stack {
   constructor(scope: Construct, id: string, props: ServingStackProps) {
     super(scope, id, props);
-    const { config, repository, preloadModels, models } = props;
+    const { image, config, repository, preloadModels, models } = props;
     // A namespace for each deployment: two of them in one account do not mix.
     const metricsNamespace = id;
-    const { alias } = new InferenceFunction(this, 'Inference', { config, repository, preloadModels, metricsNamespace });
+    const { alias } = new InferenceFunction(this, 'Inference', {
+      image,
+      config,
+      repository,
+      preloadModels,
+      metricsNamespace,
+    });
     const { api, url } = new InferenceApi(this, 'Rest', config, alias);
     const watched = { config, api, alias, metricsNamespace };
     const { topic } = new ServingAlarms(this, 'Alarms', watched);

@@ -1,19 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { deploymentWith, inferenceFunction, propertiesOf, resourcesOf } from './deployments.ts';
+import { deploymentWith, inferenceFunction, propertiesOf, resourcesOf, retrainingWith } from './deployments.ts';
 
 const { serving } = deploymentWith({ timeoutSeconds: 10, memoryMb: 1024, architecture: 'arm64' });
 const alarms = Object.values(resourcesOf(serving, 'AWS::CloudWatch::Alarm')).map(({ Properties }) => Properties);
+const retraining = retrainingWith();
+const allAlarms = [serving, retraining].flatMap((template) =>
+  Object.values(resourcesOf(template, 'AWS::CloudWatch::Alarm')).map(({ Properties }) => ({ template, ...Properties })),
+);
 const sectionOf = ({ AlarmDescription }: { AlarmDescription: string }): string | undefined =>
   /docs\/runbook\.md, section (\w+)\.$/.exec(AlarmDescription)?.[1];
 
 describe('every alarm', () => {
-  test('tells the one topic, and is silent without requests', () => {
-    const [topic] = Object.keys(resourcesOf(serving, 'AWS::SNS::Topic'));
-    for (const alarm of alarms) {
-      expect(alarm.AlarmActions).toContainEqual({ Ref: topic });
-      expect(alarm.TreatMissingData).toBe('notBreaching');
+  test('tells the one topic of its stack, and is silent where nothing happens', () => {
+    for (const { template, AlarmActions, TreatMissingData } of allAlarms) {
+      const [topic] = Object.keys(resourcesOf(template, 'AWS::SNS::Topic'));
+      expect(AlarmActions).toContainEqual({ Ref: topic });
+      expect(TreatMissingData).toBe('notBreaching');
     }
   });
 
@@ -21,8 +25,8 @@ describe('every alarm', () => {
     const runbook = readFileSync(join(import.meta.dirname, '../../docs/runbook.md'), 'utf8');
     const alarmSections = runbook.split(/^## /m).find((section) => section.startsWith('Alarms\n')) ?? '';
     const sections = [...alarmSections.matchAll(/^### (\w+)$/gm)].map(([, name]) => name);
-    expect(alarms.map(sectionOf).sort()).toEqual(sections.sort());
-    expect(sections.length).toBeGreaterThan(3);
+    expect(allAlarms.map(sectionOf).sort()).toEqual(sections.sort());
+    expect(sections.length).toBeGreaterThan(7);
   });
 
   test.each([
@@ -40,6 +44,42 @@ describe('every alarm', () => {
       ComparisonOperator: 'GreaterThanOrEqualToThreshold',
       ...statistic,
     });
+  });
+});
+
+describe('the alarms of retraining', () => {
+  const named = (section: string) => allAlarms.find((alarm) => sectionOf(alarm) === section);
+
+  test.each([
+    ['UnhandledUploads', 'UploadsUnhandledQueue'],
+    ['LostCalls', 'LostQueue'],
+    ['RunsToRedrive', 'FailuresQueue'],
+  ])('%s looks at the messages of %s', (section, queue) => {
+    expect(named(section)).toMatchObject({
+      MetricName: 'ApproximateNumberOfMessagesVisible',
+      Statistic: 'Maximum',
+      Threshold: 1,
+      Dimensions: [{ Name: 'QueueName', Value: { 'Fn::GetAtt': [expect.stringMatching(`^${queue}`), 'QueueName'] } }],
+    });
+  });
+
+  test('every queue that nobody reads by itself has one', () => {
+    const read = /^Uploads(Files|Manifests)Queue/;
+    const queues = Object.keys(resourcesOf(retraining, 'AWS::SQS::Queue')).filter((id) => !read.test(id));
+    const watched = allAlarms.flatMap(({ Dimensions = [] }) =>
+      Dimensions.flatMap(({ Value }: { Value: { 'Fn::GetAtt'?: [string] } }) => Value['Fn::GetAtt']?.[0] ?? []),
+    );
+    expect(watched).toEqual(expect.arrayContaining(queues));
+  });
+
+  test('FailedRuns counts executions that failed, timed out or were aborted', () => {
+    const { Metrics } = named('FailedRuns') as { Metrics: { Expression?: string; MetricStat?: object }[] };
+    expect(Metrics.map(({ Expression }) => Expression).filter(Boolean)).toEqual([
+      'FILL(failed, 0) + FILL(late, 0) + FILL(stopped, 0)',
+    ]);
+    for (const MetricName of ['ExecutionsFailed', 'ExecutionsTimedOut', 'ExecutionsAborted']) {
+      expect(JSON.stringify(Metrics)).toContain(`"MetricName":"${MetricName}"`);
+    }
   });
 });
 

@@ -13,7 +13,7 @@ describe('the alarm of a model’s canary', () => {
       ([, { Properties }]) => Properties.Handler === 'end-canary.handler',
     ) ?? [''];
     const [topic] = Object.keys(resourcesOf(serving, 'AWS::SNS::Topic'));
-    expect(worse.AlarmActions).toEqual([{ 'Fn::GetAtt': [id, 'Arn'] }, { Ref: topic }]);
+    expect(worse.AlarmActions).toEqual([{ Ref: topic }, { 'Fn::GetAtt': [id, 'Arn'] }]);
     expect(worse).toMatchObject({ Threshold: 1, TreatMissingData: 'notBreaching' });
   });
 

@@ -3,8 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { type ZodType, z } from 'zod';
-import { checkFits, OPTIONS, readConfig, readDeploymentName, WrongConfig } from '../../infra/config.ts';
-import { checkTraining } from '../../infra/deployment.ts';
+import { GATES } from '../../functions/retrain/gates.ts';
+import { LIMITS } from '../../functions/retrain/limits.ts';
+import { checkFits, OPTIONS, readConfig, readDeploymentName, readTrainer, WrongConfig } from '../../infra/config.ts';
+import { trainingOf } from '../../infra/deployment.ts';
 import type { ArtifactFile } from '../../infra/model-artifacts.ts';
 import { TRAINING_OPTIONS } from '../../infra/training-options.ts';
 
@@ -129,8 +131,29 @@ test('a training.json is read before anything is made', () => {
   const path = join(folder, 'training.json');
   writeFileSync(path, '{"spot": true, "checkpoints": false}');
   const found = { path, key: 'digits/training.json', bytes: 1, sha256: '' };
-  expect(() => checkTraining([found])).toThrow(
+  expect(() => trainingOf([found])).toThrow(
     'model-artifacts/digits/training.json: spot is true; expected false, as checkpoints is false',
   );
   rmSync(folder, { recursive: true });
+});
+
+describe('docs/retraining.md', () => {
+  const text = readFileSync(join(import.meta.dirname, '../../docs/retraining.md'), 'utf8');
+  test.each([
+    ['Gates', GATES],
+    ['Limits', LIMITS],
+  ])('%s: each with its default and its range, in order', (heading, ranges) => {
+    const [, section = ''] = text.split(`\n## ${heading}\n`);
+    const rows = [
+      ...(section.split('\n## ')[0] ?? '').matchAll(/^\| `(\w+)` \| (\S+) \| (\S+) \| (\S+) \| .{10,} \|$/gm),
+    ];
+    expect(rows.map(([, name, ...numbers]) => [name, numbers.map(Number)])).toEqual(Object.entries(ranges));
+  });
+});
+
+describe('-c trainer', () => {
+  test('is SageMaker, unless another is named', () => {
+    expect([undefined, 'sagemaker', 'callback'].map(readTrainer)).toEqual(['sagemaker', 'sagemaker', 'callback']);
+    expect(() => readTrainer('local')).toThrow('trainer is "local"; expected sagemaker or callback');
+  });
 });

@@ -5,11 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
-import { afterAll } from 'vitest';
+import { afterAll, vi } from 'vitest';
 import { type DeploymentConfig, readConfig } from '../../infra/config.ts';
-import { declareDeployment } from '../../infra/deployment.ts';
+import { type DeploymentChoices, declareDeployment } from '../../infra/deployment.ts';
 import { removeStagingFolders } from '../../infra/images/staging.ts';
 
+// Each makes and hashes every asset of a deployment, on a machine that may be busy.
+vi.setConfig({ testTimeout: 180_000 });
 const { context } = JSON.parse(readFileSync(join(import.meta.dirname, '../../cdk.json'), 'utf8'));
 const outputs: string[] = [];
 afterAll(() => {
@@ -28,8 +30,15 @@ export type Templates = { readonly models: Template; readonly serving: Template 
 
 /** The templates of a deployment with some options. */
 export function deploymentWith(options: Partial<DeploymentConfig> = {}, name?: string): Templates {
-  const { models, serving } = declareDeployment(newApp(), readConfig(options), name);
+  const { models, serving } = declareDeployment(newApp(), readConfig(options), { name });
   return { models: Template.fromStack(models), serving: Template.fromStack(serving) };
+}
+
+/** The template of the stack that retrains. */
+export function retrainingWith(options: Partial<DeploymentConfig> = {}, choices: DeploymentChoices = {}): Template {
+  const { retraining } = declareDeployment(newApp(), readConfig(options), choices);
+  if (retraining === undefined) throw new Error('expected a model with a training.json');
+  return Template.fromStack(retraining);
 }
 
 export type Resource = {

@@ -50,13 +50,19 @@ test('models and data are versioned, logged, and old versions expire', () => {
 });
 
 test('the repository is seeded with every file of model-artifacts but the samples', () => {
-  const seed = propertiesOf(template, 'Custom::ModelRepositorySeed');
+  const seed = propertiesOf(template, 'Custom::FileSeed');
   const files = seed.Files as { key: string; sha256: string }[];
   expect(files.map(({ key }) => key)).toContain('models/digits/1/model.onnx');
   expect(files.map(({ key, sha256 }) => ({ key, sha256 }))).toEqual(
     modelArtifacts().map(({ key, sha256 }) => ({ key: `models/${key}`, sha256 })),
   );
   expect(files.filter(({ key }) => key.includes('samples'))).toEqual([]);
+});
+
+test('of what is there, only how a model is trained is replaced', () => {
+  const files = propertiesOf(template, 'Custom::FileSeed').Files as { key: string; replace?: string }[];
+  const replaced = files.filter(({ replace }) => replace !== undefined);
+  expect(replaced.map(({ key, replace }) => [key, replace])).toEqual([['models/digits/training.json', 'true']]);
 });
 
 test('only the data bucket sends events, by the native property: the one function is the seed', () => {

@@ -6,7 +6,7 @@ import { Queue } from 'aws-cdk-lib/aws-sqs';
 import { AwsSolutionsChecks, ServerlessChecks } from 'cdk-nag';
 import { expect, test } from 'vitest';
 import { type DeploymentConfig, readConfig } from '../../infra/config.ts';
-import { declareDeployment } from '../../infra/deployment.ts';
+import { type DeploymentChoices, declareDeployment } from '../../infra/deployment.ts';
 import { newApp } from './deployments.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -22,22 +22,23 @@ const everything = {
   customDomainCertificateArn: 'arn:aws:acm:us-east-1:111122223333:certificate/00000000-0000-0000-0000-000000000000',
 } satisfies Partial<DeploymentConfig>;
 
-const deployments: [string, Partial<DeploymentConfig>, string?][] = [
+const deployments: [string, Partial<DeploymentConfig>, DeploymentChoices?][] = [
   ['by default', {}],
   ['with API keys', { authentication: 'api-key' }],
   ['with Cognito', { authentication: 'cognito' }],
   ['with a repository in the image', { modelRepository: 'image' }],
-  ['with everything, and a name', everything, 'staging'],
+  ['with everything, and a name', everything, { name: 'staging' }],
+  ['with another trainer', {}, { trainer: 'callback' }],
 ];
 
 type Report = { pluginReports: { pluginName: string; conclusion: string; violations: Violation[] }[] };
 type Violation = { ruleName: string; violatingConstructs: { constructPath: string }[] };
 
 /** What cdk-nag finds, as `rule at construct`. */
-function findings(options: Partial<DeploymentConfig>, name?: string, change?: (app: App) => void) {
+function findings(options: Partial<DeploymentConfig>, choices?: DeploymentChoices, change?: (app: App) => void) {
   const app = newApp();
   Validations.of(app).addPlugins(new AwsSolutionsChecks(app), new ServerlessChecks(app));
-  declareDeployment(app, readConfig(options), name);
+  declareDeployment(app, readConfig(options), choices);
   change?.(app);
   try {
     app.synth();
@@ -52,8 +53,8 @@ function findings(options: Partial<DeploymentConfig>, name?: string, change?: (a
   );
 }
 
-test.each(deployments)('cdk-nag has no open finding: %s', (_, options, name) => {
-  expect(findings(options, name)).toEqual([]);
+test.each(deployments)('cdk-nag has no open finding: %s', (_, options, choices) => {
+  expect(findings(options, choices)).toEqual([]);
 });
 
 test('both packs look at the app', () => {

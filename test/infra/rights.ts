@@ -38,6 +38,7 @@ export function flat(value: unknown): string {
   if (name === 'Fn::ImportValue')
     return `<${withoutHash(/ExportsOutput(?:Ref|FnGetAtt)(\w+?)Arn/.exec(inner)?.[1] ?? inner)}>`;
   if (name === 'Fn::Sub') return inner;
+  if (name === 'Fn::FindInMap') return `<${inner[0]}>`;
   throw new Error(`unknown function ${name}`);
 }
 

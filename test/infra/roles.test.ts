@@ -1,19 +1,21 @@
 import { describe, expect, test } from 'vitest';
 import type { DeploymentConfig } from '../../infra/config.ts';
+import { modelArtifacts } from '../../infra/model-artifacts.ts';
 import { deploymentWith, type Resource, resourcesOf } from './deployments.ts';
 import { flat, rightsOf } from './rights.ts';
 
+const tracing = ['xray:PutTelemetryRecords on *', 'xray:PutTraceSegments on *'];
 /** It may write one file of each model, which says what is live. */
 const CanaryGuardRole = [
   'logs:CreateLogStream on <CanaryGuardLogs>',
   'logs:PutLogEvents on <CanaryGuardLogs>',
   's3:GetObject on <Repository>/models/*',
-  's3:ListBucket on <Repository> if {"StringLike":{"s3:prefix":"models/*"}}',
+  's3:ListBucket on <Repository> if {"StringLike":{"s3:prefix":["models/*"]}}',
   's3:PutObject on <Repository>/models/*/release.json',
   'sns:Publish on <AlarmsTopic>',
+  ...tracing,
 ];
 const inferenceLog = ['logs:CreateLogStream on <InferenceLogs>', 'logs:PutLogEvents on <InferenceLogs>'];
-const tracing = ['xray:PutTelemetryRecords on *', 'xray:PutTraceSegments on *'];
 /** API Gateway's own, for the logs of all APIs of the account. */
 const RestApiCloudWatchRole = [
   'managed arn:<AWS::Partition>:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs',
@@ -23,7 +25,7 @@ test('the function that seeds the repository reads its own assets, and reads and
   const { SeedRole = [], ...others } = rightsOf(deploymentWith().models);
   expect(others).toEqual({});
   const assets = SeedRole.filter((right) => right.includes('cdk-hnb659fds-assets'));
-  expect(assets).toHaveLength(4);
+  expect(assets).toHaveLength(modelArtifacts().length);
   for (const right of assets) {
     expect(right).toMatch(/^s3:GetObject on arn:.*:s3:::cdk-hnb659fds-assets-[^/]+\/[0-9a-f]{64}\.\w+$/);
   }
@@ -33,6 +35,7 @@ test('the function that seeds the repository reads its own assets, and reads and
     's3:GetObject on <Repository>/models/*',
     's3:ListBucket on <Repository>',
     's3:PutObject on <Repository>/models/*',
+    ...tracing,
   ]);
 });
 
@@ -44,7 +47,7 @@ describe('the service', () => {
       InferenceRole: [
         ...inferenceLog,
         's3:GetObject on <Repository>/models/*',
-        's3:ListBucket on <Repository> if {"StringLike":{"s3:prefix":"models/*"}}',
+        's3:ListBucket on <Repository> if {"StringLike":{"s3:prefix":["models/*"]}}',
         ...tracing,
       ],
     });

@@ -12,7 +12,7 @@ import {
 } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import type { CustomResourceEvent } from '../../functions/adapters/cloudformation.ts';
-import { seedRepository } from '../../functions/adapters/s3-seeder.ts';
+import { seedFiles } from '../../functions/adapters/s3-seeder.ts';
 import { handler } from '../../functions/serve/seed.ts';
 import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
 
@@ -110,7 +110,7 @@ const asStored = (contents: object) =>
   Object.fromEntries(Object.entries(contents).map(([key, text]) => [`models/${key}`, text]));
 
 test('an empty repository gets every file, a model after all that belongs to it', async () => {
-  expect(await seedRepository(Bucket, await assets(digits))).toEqual([
+  expect(await seedFiles(Bucket, await assets(digits))).toEqual([
     'models/digits/config.pbtxt',
     'models/digits/labels.txt',
     'models/digits/1/model.onnx',
@@ -129,6 +129,16 @@ test('a deployment creates what is missing and leaves what is there, its own fil
     'models/digits/2/model.onnx': 'retrained',
     'models/other/1/model.onnx': 'new',
   });
+});
+
+test('a file that is the deployment’s own replaces what is there', async () => {
+  const [first] = await assets({ 'digits/training.json': '{}' });
+  const [second] = await assets({ 'digits/training.json': '{"spot": true}' });
+  if (first === undefined || second === undefined) throw new Error('expected two files');
+  expect(await seedFiles(Bucket, [first])).toEqual(['models/digits/training.json']);
+  expect(await seedFiles(Bucket, [{ ...second, replace: 'true' }])).toEqual(['models/digits/training.json']);
+  expect(await stored()).toEqual({ 'models/digits/training.json': '{"spot": true}' });
+  expect(await seedFiles(Bucket, [first])).toEqual([]);
 });
 
 test('other bytes under an existing version stop the deployment, which names both hashes', async () => {

@@ -1,7 +1,7 @@
-"""Holds requests of CreateTrainingJob against AWS's own model of the API.
+"""Holds requests of SageMaker against AWS's own model of the API.
 
-Reads a JSON list of requests on standard input; prints a list of what is wrong with each, '' where
-nothing is.
+The argument names the operation, like CreateTrainingJob. Reads a JSON list of requests on standard
+input; prints a list of what is wrong with each, '' where nothing is.
 """
 
 import json
@@ -14,7 +14,7 @@ from botocore.validate import ParamValidator
 shape = (
     botocore.session.get_session()
     .get_service_model("sagemaker")
-    .operation_model("CreateTrainingJob")
+    .operation_model(sys.argv[1])
     .input_shape
 )
 
