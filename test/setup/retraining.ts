@@ -160,7 +160,8 @@ export function worlds(): { kinds: readonly [WorldKind, WorldKind]; close(): voi
       dataset,
       repository,
       `s3://${artifacts}/snapshots/`,
-      (path, Body) => s3.send(new PutObjectCommand({ Bucket: data, Key: `datasets/${path}`, Body })),
+      (path, content) =>
+        s3.send(new PutObjectCommand({ Bucket: data, Key: `datasets/${path}`, Body: Buffer.from(content) })),
       (path) => s3.send(new DeleteObjectCommand({ Bucket: data, Key: `datasets/${path}` })),
     );
   };
