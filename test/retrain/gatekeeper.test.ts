@@ -206,7 +206,7 @@ describe.each(kinds)('in $name', ({ open }) => {
     await world.loop.reconciler.reconcile();
     expect(await states()).toMatchObject({ [second]: 'failed' });
     expect(world.notifier.sent.map(({ subject }) => subject)).toEqual([
-      'm: stopped (training-failed)',
+      'm: stopped (stopped)',
       'm: failed (training-failed)',
     ]);
   });
