@@ -129,13 +129,9 @@ export class Gatekeeper {
     const { snapshots, heldOut, ledger, runs, now } = this.#parts;
     const { model, guards } = seen;
     await runs.note(model, id);
-    try {
-      if (validated.newHeldOut.length > 0) await heldOut.create(model, this.#contents(model, validated.newHeldOut));
-      await snapshots.make(model, id, validated, now());
-    } catch (error) {
-      if (error instanceof DataChanged) await runs.forget(model, id);
-      throw error;
-    }
+    // Where the data change meanwhile the note stays for a while: others may be about to let the same content in.
+    if (validated.newHeldOut.length > 0) await heldOut.create(model, this.#contents(model, validated.newHeldOut));
+    await snapshots.make(model, id, validated, now());
     const opened = { model, id, guards, listed_at: seen.listedAt.toISOString(), report: validated.report };
     const mayReopen = await this.#reopening(seen);
     const { entry } = await ledger.open(opened, 'accepted', now(), mayReopen);

@@ -20,10 +20,10 @@ function isNewer(a: Queued, b: Queued): boolean {
   return a.listed_at === b.listed_at ? a.id > b.id : a.listed_at > b.listed_at;
 }
 
-/** An upload is written down before anything is done about it, so that nothing is forgotten. */
+/** An upload is written down before anything is done about it, so that nothing is forgotten; again by whoever begins anew. */
 export function withOpen(queue: QueueState, id: string, at: string): QueueState {
-  const { open = [] } = queue;
-  return open.some((entry) => entry.id === id) ? queue : { ...queue, open: [...open, { id, since: at }] };
+  const others = (queue.open ?? []).filter((entry) => entry.id !== id);
+  return { ...queue, open: [...others, { id, since: at }] };
 }
 
 /** People know how it ended: nothing is left to do. */
