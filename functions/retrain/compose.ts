@@ -3,9 +3,10 @@ import { Budget } from './budget.ts';
 import { Conclude } from './conclude.ts';
 import type { Dataset } from './datasets.ts';
 import { Gatekeeper } from './gatekeeper.ts';
+import type { HeldOut } from './held-out.ts';
 import type { Decode } from './inspect.ts';
 import { Ledger } from './ledger.ts';
-import type { HeldOutSet, Notifier, Starter } from './ports.ts';
+import type { Notifier, Starter } from './ports.ts';
 import { Queue } from './queue.ts';
 import { Reconciler } from './reconcile.ts';
 import { Runs } from './runs.ts';
@@ -23,7 +24,7 @@ export type Outside = {
   readonly ledger: ModelRepository;
   /** `control/budget/` */
   readonly budget: ModelRepository;
-  readonly heldOut: HeldOutSet;
+  readonly heldOut: HeldOut;
   readonly starter: Starter;
   readonly notifier: Notifier;
   /** Where the snapshot of an upload is, for the training job. */

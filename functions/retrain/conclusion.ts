@@ -2,14 +2,16 @@ import type { Ended } from './conclude.ts';
 import { printable } from './rejection.ts';
 import type { ConcludedRun, ExecutionEnded, Run } from './workflow.ts';
 
-/** The part of a decision that people are told: why it came to nothing. gate.ts has all of it. */
-type Decision = {
-  readonly code?: string;
-  readonly gates?: readonly { readonly passed: boolean; readonly text: string }[];
-};
+/** The part of a decision that people are told: the first gate that it did not pass, and its sentence. */
+type Decision = { readonly code?: string; readonly text?: string };
 
-/** The part of a promotion that is kept. A code says why the version is not live. */
-type Promotion = { readonly version?: string; readonly code?: string; readonly text?: string };
+/** The part of a promotion that people are told. A rejected one has made a version that is not live. */
+type Promotion = {
+  readonly version: string;
+  readonly outcome: 'promoted' | 'canary' | 'rejected';
+  readonly code?: string;
+  readonly text: string;
+};
 
 const MAX_CAUSE = 1_000;
 
@@ -21,14 +23,15 @@ export function endedOf(run: ConcludedRun): Ended {
     return { model, id, execution, state: 'failed', reason: { code: 'training-failed', text: said(name, cause) } };
   }
   const { job, decision } = run;
+  const judged = { model, id, execution, job, decision };
   if (!('promotion' in run)) {
-    return { model, id, execution, job, decision, state: 'rejected', reason: reasonOf(decision as Decision) };
+    const { code = 'not-better', text = 'the new model did not pass' } = decision as Decision;
+    return { ...judged, state: 'rejected', reason: { code, text: printable(text) } };
   }
-  const { version, code, text = '' } = run.promotion as Promotion;
-  const made = { model, id, execution, job, decision, ...(version === undefined ? {} : { version }) };
-  return code === undefined
-    ? { ...made, state: 'promoted' }
-    : { ...made, state: 'rejected', reason: { code, text: printable(text) } };
+  const { version, outcome, code = outcome, text } = run.promotion as Promotion;
+  const reason = { code, text: printable(text) };
+  if (outcome === 'rejected') return { ...judged, version, state: 'rejected', reason };
+  return { ...judged, version, state: 'promoted', ...(outcome === 'canary' ? { reason } : {}) };
 }
 
 /**
@@ -46,11 +49,6 @@ export function endedFrom({ detail }: ExecutionEnded): Ended {
   }
   const text = said(error ?? status, cause ?? '');
   return { model, id, execution, state: 'failed', reason: { code: 'training-failed', text } };
-}
-
-function reasonOf({ code = 'not-better', gates = [] }: Decision): Ended['reason'] {
-  const failed = gates.filter(({ passed }) => !passed).map(({ text }) => text);
-  return { code, text: failed.length === 0 ? 'the new model did not pass' : failed.join('; ') };
 }
 
 function said(error: string, cause: string): string {

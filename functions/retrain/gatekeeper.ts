@@ -4,11 +4,11 @@ import { dayOf } from './budget.ts';
 import { type DataManifest, MAX_MANIFEST_BYTES, readDataManifest } from './data-manifest.ts';
 import { DataChanged, type DataFile, type Dataset } from './datasets.ts';
 import { Documents } from './documents.ts';
+import type { HeldOut } from './held-out.ts';
 import { contentOf, type Decode, inspect } from './inspect.ts';
 import { isTerminal, type Ledger, type LedgerEntry, type State } from './ledger.ts';
 import { GUARDS, type Guards } from './limits.ts';
 import { checkListing, chosen, MANIFEST_FILE, pictures } from './listing.ts';
-import type { HeldOutSet } from './ports.ts';
 import { type Queue, withOffer } from './queue.ts';
 import { Rejected, type RejectionCode } from './rejection.ts';
 import type { Runs } from './runs.ts';
@@ -23,7 +23,7 @@ export type GatekeeperParts = {
   /** Of what is below `control/ledger/`. */
   readonly control: ModelRepository;
   readonly snapshots: Snapshots;
-  readonly heldOut: HeldOutSet;
+  readonly heldOut: HeldOut;
   readonly ledger: Ledger;
   readonly queue: Queue;
   readonly runs: Runs;

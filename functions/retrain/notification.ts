@@ -40,7 +40,7 @@ export function notificationOf({
     ...(report === undefined ? [] : [`data: ${report.files} files, ${classesOf(report.classes)}`]),
     `ended: ${history.at(-1)?.at ?? ''}`,
     '',
-    ...(reason === undefined ? [] : [`What to do about it: docs/runbook.md, ${reason.code}`]),
+    ...(reason === undefined || state === 'promoted' ? [] : [`What to do about it: docs/runbook.md, ${reason.code}`]),
     `The whole story: npm run retrain -- history ${model}`,
   ];
   return {

@@ -35,11 +35,3 @@ export interface Notifier {
    */
   notify(subject: string, text: string, fields: { readonly [name: string]: string }): Promise<void>;
 }
-
-/** What is never trained on. held-out.ts has more of it. */
-export interface HeldOutSet {
-  exists(model: string): Promise<boolean>;
-  samples(model: string): AsyncIterable<{ readonly path: string; readonly label: string; readonly bytes: Uint8Array }>;
-  /** Makes it of `<class>/<file>`, once: the same files again are as good as made. @throws WriteConflict */
-  create(model: string, files: AsyncIterable<{ readonly path: string; readonly bytes: Uint8Array }>): Promise<void>;
-}

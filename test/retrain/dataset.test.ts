@@ -9,6 +9,9 @@ import { contentOf } from '../../functions/retrain/inspect.ts';
 import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
 import { bytesOf, picture, type World, worlds } from '../setup/retraining.ts';
 
+// The local S3 is a Python process that takes one request at a time.
+vi.setConfig({ testTimeout: 120_000 });
+
 const { kinds, close } = worlds();
 let aws: LocalAws;
 beforeAll(async () => {

@@ -6,11 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Documents } from '../../functions/retrain/documents.ts';
 import { notificationOf } from '../../functions/retrain/notification.ts';
 import { type QueueState, withNext, withOffer } from '../../functions/retrain/queue.ts';
 import { rerun } from '../../functions/retrain/rerun.ts';
 import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
 import { pictures, TRAINING, type World, worlds } from '../setup/retraining.ts';
+
+// The local S3 is a Python process that takes one request at a time.
+vi.setConfig({ testTimeout: 120_000 });
 
 const { kinds, close } = worlds();
 let aws: LocalAws;
@@ -50,6 +54,16 @@ describe.each(kinds)('in $name', ({ open }) => {
     expect(await budget.take({ model: 'other', execution: 'late' }, 3, now)).toBe(1);
     const tomorrow = new Date(now.getTime() + 86_400_000);
     expect(await budget.take({ model: 'm', execution: 'late' }, 3, tomorrow)).toBe(1);
+  });
+
+  test('of twenty that write the same in the same moment one has written it', async () => {
+    const documents = new Documents<{ n: number }>(world.outside.ledger);
+    const writes = await times(20, () => documents.update('m', 'a.json', (found) => found ?? { n: 1 }));
+    expect(writes.filter(({ changed }) => changed)).toHaveLength(1);
+    const changes = await times(20, () => documents.update('m', 'a.json', (found = { n: 0 }) => ({ n: found.n + 1 })));
+    expect(changes.map(({ found }) => found.n).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 20 }, (_, i) => i + 2),
+    );
   });
 
   test('of twenty that look at the same wrong upload in the same moment one tells people', async () => {

@@ -21,12 +21,12 @@ import { S3Repository } from '../../functions/adapters/s3-repository.ts';
 import { type ModelRepository, WriteConflict } from '../../functions/inference/ports.ts';
 import { type Loop, loopOf, type Outside } from '../../functions/retrain/compose.ts';
 import type { Dataset } from '../../functions/retrain/datasets.ts';
+import { type HeldOut, TarHeldOut } from '../../functions/retrain/held-out.ts';
 import { contentOf } from '../../functions/retrain/inspect.ts';
 import {
   type ExecutionInput,
   type ExecutionState,
   executionName,
-  type HeldOutSet,
   type Notifier,
   type Starter,
 } from '../../functions/retrain/ports.ts';
@@ -78,7 +78,7 @@ export class RecordingNotifier implements Notifier {
 }
 
 /** A held-out set in memory. */
-export class MemoryHeldOut implements HeldOutSet {
+export class MemoryHeldOut implements HeldOut {
   readonly sets = new Map<string, Map<string, Uint8Array>>();
 
   async exists(model: string): Promise<boolean> {
@@ -104,7 +104,8 @@ export type World = {
   readonly loop: Loop;
   readonly starter: RecordingStarter;
   readonly notifier: RecordingNotifier;
-  readonly heldOut: MemoryHeldOut;
+  /** The paths of a model's held-out set, sorted; empty where it has none. */
+  heldOut(model: string): Promise<string[]>;
   /** The clock, which stands still. */
   readonly clock: { now: Date; pass(seconds: number): void };
   put(path: string, content: string | Uint8Array): Promise<unknown>;
@@ -187,15 +188,16 @@ async function world(
       clock.now = new Date(clock.now.getTime() + seconds * 1_000);
     },
   };
-  const [starter, notifier, heldOut] = [new RecordingStarter(), new RecordingNotifier(), new MemoryHeldOut()];
+  const [starter, notifier] = [new RecordingStarter(), new RecordingNotifier()];
   const models = repository('models');
+  const set = new TarHeldOut(models);
   const outside: Outside = {
     dataset,
     models,
     snapshots: repository('snapshots'),
     ledger: repository('control/ledger'),
     budget: repository('control/budget'),
-    heldOut,
+    heldOut: set,
     starter,
     notifier,
     snapshotAt: (model, id) => `${snapshots}${model}/${id}/`,
@@ -211,6 +213,8 @@ async function world(
   const putAll = async (model: string, files: ReadonlyMap<string, string | Uint8Array>): Promise<void> => {
     await Promise.all([...files].map(([path, content]) => put(`${model}/${path}`, content)));
   };
+  const heldOut = async (model: string): Promise<string[]> =>
+    (await set.exists(model)) ? (await Array.fromAsync(set.samples(model))).map(({ path }) => path).sort() : [];
   return { outside, loop: loopOf(outside), starter, notifier, heldOut, clock, put, putAll, remove, putModel };
 }
 

@@ -8,6 +8,7 @@ import { StepFunctionsStarter } from '../../adapters/stepfunctions-starter.ts';
 import type { ModelRepository } from '../../inference/ports.ts';
 import { type Loop, loopOf } from '../compose.ts';
 import { readPlaces, readReach } from '../env.ts';
+import { TarHeldOut } from '../held-out.ts';
 
 let made: Loop | undefined;
 
@@ -27,7 +28,7 @@ function make(): Loop {
     snapshots: repositoryAt(places.snapshots),
     ledger: repositoryAt(places.ledger),
     budget: repositoryAt(places.budget),
-    heldOut: new HeldOut(models),
+    heldOut: new TarHeldOut(models),
     starter: new StepFunctionsStarter(stateMachines),
     notifier: new SnsNotifier(topic),
     snapshotAt: (model, id) => `${places.snapshots.replace(/\/+$/, '')}/${model}/${id}/`,
