@@ -42,6 +42,15 @@ export class Documents<T extends object> {
 
   async #tagged(model: string, path: string): Promise<{ found: T | undefined; tag: string | undefined }> {
     const document = await this.#repository.tagged(model, path);
-    return { found: document && (JSON.parse(document.text) as T), tag: document?.tag };
+    return { found: document && parsed<T>(document.text, `${model}/${path}`), tag: document?.tag };
+  }
+}
+
+/** @throws Error for what none of us has written: nothing is done about the model until somebody has looked */
+function parsed<T>(text: string, path: string): T {
+  try {
+    return JSON.parse(text) as T;
+  } catch {
+    throw new Error(`${path} below control/ is no JSON; expected a document that the retraining loop has written`);
   }
 }
