@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { decode as decodePng } from 'fast-png';
 import jpeg from 'jpeg-js';
+import { plainPng } from './png-chunks.ts';
 
 /** Red, green and blue of each pixel, row by row, from 0 to 255; a grey picture has three times the same. */
 export type Image = { readonly width: number; readonly height: number; readonly rgb: Uint8Array };
@@ -36,7 +37,7 @@ export function decodeImage(bytes: Uint8Array): Image {
   if (pixels > MAX_MEGAPIXELS * 1e6) {
     throw new TooManyPixels(`it has ${pixels} pixels; expected at most ${MAX_MEGAPIXELS}e6`);
   }
-  const { width, height, data, channels, depth, palette } = decodePng(view);
+  const { width, height, data, channels, depth, palette } = decodePng(plainPng(view));
   if (palette === undefined) return { width, height, rgb: toRgb(data, channels, 2 ** depth - 1) };
   const rgb = Uint8Array.from({ length: width * height * 3 }, (_, i) => {
     return palette[data[Math.floor(i / 3)] as number]?.[i % 3] ?? 0;
