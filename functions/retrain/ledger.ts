@@ -117,14 +117,20 @@ export class Ledger {
   /**
    * Undertakes to tell people of the end, in place of somebody who has not done so for long.
    * @param lease in milliseconds
+   * @returns what is there afterwards, and whether it is this call that has undertaken it
    */
-  async claimNotice(model: string, id: string, lease: number, now: Date): Promise<LedgerEntry | undefined> {
+  async claimNotice(
+    model: string,
+    id: string,
+    lease: number,
+    now: Date,
+  ): Promise<{ entry: LedgerEntry | undefined; changed: boolean }> {
     const { found, changed } = await this.#documents.update(model, `${id}.json`, (entry) => {
       const { claimed_at, sent_at } = entry?.notice ?? {};
       const isDue = claimed_at !== undefined && sent_at === undefined && now.getTime() - Date.parse(claimed_at) > lease;
       return entry !== undefined && isDue ? { ...entry, notice: { claimed_at: now.toISOString() } } : entry;
     });
-    return changed ? found : undefined;
+    return { entry: found, changed };
   }
 
   async noticeSent(model: string, id: string, now: Date): Promise<void> {

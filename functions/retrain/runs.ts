@@ -97,11 +97,10 @@ export class Runs {
     }
     if (isTerminal(entry.state)) {
       if (pending?.id === id) return this.#change(model, (found) => without(found, id));
-      if (entry.notice?.sent_at !== undefined) return this.#change(model, (found) => withoutOpen(found, id));
-      const claimed = await ledger.claimNotice(model, id, LEASE_MS, now());
-      if (claimed === undefined) return false;
-      await this.tell(claimed);
-      return true;
+      const { entry: told, changed } = await ledger.claimNotice(model, id, LEASE_MS, now());
+      if (changed && told !== undefined) await this.tell(told);
+      else if (told?.notice?.sent_at !== undefined) return this.#change(model, (found) => withoutOpen(found, id));
+      return changed;
     }
     if (!isWaiting(entry)) return false;
     const offered = { id, listed_at: entry.listed_at };

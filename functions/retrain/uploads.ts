@@ -39,10 +39,13 @@ export async function answerUploads(
   for (const [model, ofModel] of Map.groupBy(uploads, (upload) => upload.model)) {
     try {
       const considered = await consider(model);
-      log({ level: 30, msg: 'considered', model, messages: ofModel.length, ...considered });
-      if (considered.outcome !== 'not-quiet') continue;
-      const { newest } = considered;
-      again.push(...ofModel.filter(({ paths }) => paths.some((path) => newest.includes(path))).map(({ id }) => id));
+      const isQuiet = considered.outcome !== 'not-quiet';
+      // There may be thousands of newest files.
+      const shown = isQuiet ? considered : { outcome: considered.outcome, seconds: considered.seconds };
+      log({ level: 30, msg: 'considered', model, messages: ofModel.length, ...shown });
+      if (isQuiet) continue;
+      const newest = new Set(considered.newest);
+      again.push(...ofModel.filter(({ paths }) => paths.some((path) => newest.has(path))).map(({ id }) => id));
     } catch (error) {
       log({ level: 50, msg: 'could not consider', model, error: String((error as Error).stack) });
       again.push(...ofModel.map(({ id }) => id));
