@@ -10,7 +10,12 @@ const ROOT = join(import.meta.dirname, '..');
 const ARROWS: { [room: string]: readonly string[] } = {
   'functions/protocol': [],
   'functions/inference': ['functions/protocol'],
-  'functions/adapters': ['functions/inference/ports.ts', 'functions/protocol'],
+  'functions/adapters': [
+    'functions/inference/ports.ts',
+    'functions/retrain/datasets.ts',
+    'functions/retrain/ports.ts',
+    'functions/protocol',
+  ],
   'functions/http': ['functions/inference', 'functions/protocol'],
   'functions/serve': [
     'functions/http',

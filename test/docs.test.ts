@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { EmbeddedMetrics } from '../functions/adapters/emf.ts';
 import * as errors from '../functions/protocol/errors.ts';
+import { REJECTION_CODES } from '../functions/retrain/rejection.ts';
 import { USAGE } from '../functions/serve/banner.ts';
 import { readLocalSettings } from '../functions/serve/local-env.ts';
 
@@ -78,4 +79,11 @@ test('docs/deployment.md lists every metric with its unit and its dimensions', (
     return names.split(', ').map((name, index) => `${name}, ${each[index] ?? each[0]}, by ${dimensions}`);
   });
   expect(documented.sort()).toEqual(written.sort());
+});
+
+test('docs/runbook.md has a section for each reason that an upload is not trained on', () => {
+  const section = read('docs/runbook.md').split('## Uploads that are not trained on')[1]?.split(/\n## /)[0] ?? '';
+  const titles = [...section.matchAll(/^### (.*)$/gm)].map(([, title]) => title);
+  expect(titles).toEqual(expect.arrayContaining([...REJECTION_CODES, 'same-content', 'training-failed', 'stopped']));
+  for (const body of section.split(/^### .*$/m).slice(1)) expect(body.trim().length).toBeGreaterThan(40);
 });

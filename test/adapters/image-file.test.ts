@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { crc32, deflateSync } from 'node:zlib';
 import { encode } from 'fast-png';
 import jpeg from 'jpeg-js';
 import { afterAll, expect, test } from 'vitest';
@@ -37,10 +38,32 @@ test('a JPEG', async () => {
 test.each([
   ['text', Buffer.from('no picture at all'), 'neither PNG nor JPEG'],
   ['a PNG of a million by a million', bomb(), 'expected at most 50e6'],
-  ['half a PNG', encode({ ...size, data: new Uint8Array(8) }).subarray(0, 45), ''],
+  ['half a PNG', encode({ ...size, data: new Uint8Array(8) }).subarray(0, 45), 'it breaks off'],
+  ['a PNG whose pixels inflate to more than there are', inflating('IDAT'), 'more than its header says'],
+  ['nothing', Buffer.alloc(0), 'neither PNG nor JPEG'],
+  ['three bytes', Buffer.from([0x89, 0x50, 0x4e]), 'neither PNG nor JPEG'],
+  ['a PNG without chunks', Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), 'it breaks off'],
 ])('%s is refused', async (_, bytes, sentence) => {
   await expect(read(bytes)).rejects.toThrow(sentence);
 });
+
+test('what is beside the pixels is not inflated', async () => {
+  expect(await read(inflating('iCCP'))).toEqual(await read(encode({ ...size, data: new Uint8Array(8) })));
+});
+
+/** A small file that becomes 100 MB, if somebody lets it. */
+function inflating(type: 'IDAT' | 'iCCP'): Uint8Array {
+  const png = Buffer.from(encode({ ...size, data: new Uint8Array(8) }));
+  const large = deflateSync(Buffer.alloc(100e6));
+  const data = type === 'IDAT' ? large : Buffer.concat([Buffer.from('name\0\0'), large]);
+  const chunk = Buffer.alloc(12 + data.length);
+  chunk.writeUInt32BE(data.length, 0);
+  chunk.write(type, 4, 'latin1');
+  data.copy(chunk, 8);
+  chunk.writeUInt32BE(crc32(chunk.subarray(4, 8 + data.length)), 8 + data.length);
+  const afterHeader = 8 + 25;
+  return Buffer.concat([png.subarray(0, afterHeader), chunk, png.subarray(afterHeader)]);
+}
 
 function bomb(): Uint8Array {
   const bytes = Buffer.from(encode({ ...size, data: new Uint8Array(8) }));

@@ -1,0 +1,37 @@
+/** What an execution of the training workflow is given. */
+export type ExecutionInput = {
+  readonly model: string;
+  /** Of the upload: its ledger entry and its snapshot. */
+  readonly id: string;
+  /** Of the snapshot: `s3://bucket/snapshots/<model>/<id>/`, or a folder. */
+  readonly snapshot: string;
+  /** 0; above where somebody had the same upload trained on again. */
+  readonly rerun: number;
+};
+
+export type ExecutionState = 'running' | 'succeeded' | 'failed' | 'stopped';
+
+/** Starts the training workflow of a model. */
+export interface Starter {
+  /**
+   * @returns the name of the execution, `executionName(input)`. A second call with the same model and name starts nothing and returns the
+   * same, whether the execution still runs or has ended.
+   */
+  start(input: ExecutionInput): Promise<string>;
+  /** How an execution is; undefined where there is none (any more). */
+  state(model: string, execution: string): Promise<ExecutionState | undefined>;
+}
+
+/** One execution of each upload; `-r1`, `-r2` … are repetitions that somebody asked for. */
+export function executionName({ id, rerun }: Pick<ExecutionInput, 'id' | 'rerun'>): string {
+  return rerun === 0 ? id : `${id}-r${rerun}`;
+}
+
+/** Tells people how an upload has ended. */
+export interface Notifier {
+  /**
+   * @param subject one line of at most 100 ASCII characters
+   * @param fields for programs, to filter by
+   */
+  notify(subject: string, text: string, fields: { readonly [name: string]: string }): Promise<void>;
+}
