@@ -73,7 +73,7 @@ command(
   'compare <versions...>',
   'accuracy, speed, size and cost of MODEL or MODEL/VERSION, side by side on the same pictures',
 )
-  .requiredOption('--data <folder>', 'held-out pictures, <class>/<file>.png or .jpg')
+  .requiredOption('--data <folder>', 'held-out pictures, <class>/<file>.png or .jpg; or a .tar of them')
   .option('--memory <megabytes>', 'of the Lambda function whose cost is told', '1769')
   .action(compare);
 command('push <repository> [models...]', 'copy models to another repository').action(push);
