@@ -12,6 +12,8 @@ export type Places = {
   readonly staging: string;
   /** `control/ledger/`: what became of each upload, and each model's queue. */
   readonly ledger: string;
+  /** `control/decisions/`: what the judge has found. */
+  readonly decisions: string;
   /** `control/budget/`: the jobs of each day. */
   readonly budget: string;
 };
@@ -32,6 +34,7 @@ const PLACES: { readonly [place in keyof Places]: string } = {
   snapshots: 'SNAPSHOTS',
   staging: 'STAGING',
   ledger: 'LEDGER',
+  decisions: 'DECISIONS',
   budget: 'BUDGET',
 };
 
@@ -43,6 +46,7 @@ export function readPlaces(env: Environment): Places {
     snapshots: required(env, PLACES.snapshots),
     staging: required(env, PLACES.staging),
     ledger: required(env, PLACES.ledger),
+    decisions: required(env, PLACES.decisions),
     budget: required(env, PLACES.budget),
   };
 }
