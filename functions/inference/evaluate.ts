@@ -2,7 +2,7 @@ import { ProtocolError, Unavailable } from '../protocol/errors.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import type { ServedModel } from './model-loader.ts';
 import { ModelRejected } from './ports.ts';
-import { toModelShapes } from './signature.ts';
+import { fits, toClientShapes, toModelShapes } from './signature.ts';
 
 /** One of a held-out set: an input, and the class that it is known to be of. */
 export type Sample = { readonly tensor: Tensor; readonly label: string };
@@ -87,10 +87,15 @@ export async function evaluateTogether(
 }
 
 async function answer(served: ServedModel, tensor: Tensor, output: string): Promise<{ value: Tensor; ms: number }> {
-  const inputs = toModelShapes(served.serving.inputs, [tensor]);
+  const { inputs, outputs } = served.serving;
   try {
-    const { outputs, timing } = await served.loaded.run(inputs, [output], performance.now() + TIMEOUT_MS);
-    return { value: outputs[0] as Tensor, ms: timing.infer };
+    const computed = await served.loaded.run(toModelShapes(inputs, [tensor]), [output], performance.now() + TIMEOUT_MS);
+    const [value] = toClientShapes(outputs, computed.outputs) as [Tensor];
+    const expected = outputs.find(({ name }) => name === output)?.shape ?? [];
+    if (!fits(value.shape, expected)) {
+      throw new AnswerFailed(served, `output '${output}' has the shape [${value.shape}]; expected [${expected}]`);
+    }
+    return { value, ms: computed.timing.infer };
   } catch (error) {
     // What is unavailable may be there the next time, and says nothing about the model.
     if (!(error instanceof ProtocolError) || error instanceof Unavailable) throw error;

@@ -5,7 +5,7 @@ import { AnswerFailed, evaluateTogether, type Sample } from '../inference/evalua
 import { checkGolden, GOLDEN_FILE, parseGolden } from '../inference/golden.ts';
 import { fittedImageTensor, type Picture } from '../inference/image-tensor.ts';
 import { liveVersion } from '../inference/live-version.ts';
-import type { ModelLoader, ServedModel } from '../inference/model-loader.ts';
+import type { ModelLoader, ServedModel, VersionSource } from '../inference/model-loader.ts';
 import { type Content, type FileHashes, ModelRejected, type ModelRepository } from '../inference/ports.ts';
 import { parseRelease, publishedFiles } from '../inference/release.ts';
 import type { TensorSpec } from '../inference/serving-config.ts';
@@ -117,7 +117,10 @@ export class Judge {
       const source = await staged.asVersion(models, hashes, labelFiles);
       const challenger = await rejectedAs(() => loader.load(source, { model, version: CHALLENGER }, config));
       const known = live === undefined ? {} : { live };
-      if (typeof challenger === 'string') return { ...known, findings: { bytes, parity, loading: challenger } };
+      if (typeof challenger === 'string') {
+        const findings = { bytes, parity, ...(await this.#whyNotLoaded(source, model, challenger)) };
+        return { ...known, findings };
+      }
       try {
         return { ...known, ...(await this.#compare(staged, challenger, champion, labelFiles, { bytes, parity })) };
       } finally {
@@ -126,6 +129,14 @@ export class Judge {
     } finally {
       await champion?.unload();
     }
+  }
+
+  /** A file that loads by itself has another signature than the model's configuration says. */
+  async #whyNotLoaded(source: VersionSource, model: string, problem: string): Promise<Partial<Findings>> {
+    const byItself = await rejectedAs(() => this.#parts.loader.load(source, { model, version: CHALLENGER }, {}));
+    if (typeof byItself === 'string') return { loading: problem };
+    await byItself.unload();
+    return { loading: '', signature: problem };
   }
 
   /** The configuration that a version is served with: the model's own, or the first one's, with the names of its label files. */
@@ -192,12 +203,15 @@ export class Judge {
 
   /** The labels belong to the model: every version has the same. */
   async #labelDifference(model: string, staged: StagedModel, names: readonly string[]): Promise<string | undefined> {
-    const found = await staged.text(LABELS_FILE);
+    const text = await staged.text(LABELS_FILE);
+    const found = text === undefined ? undefined : linesOf(text);
     for (const name of names.length > 0 ? names : [LABELS_FILE]) {
-      const expected = await this.#parts.models.tagged(model, name);
-      if (expected === undefined || found === undefined || `${linesOf(expected.text)}` === `${linesOf(found)}`)
-        continue;
-      return `its labels are ${shown(linesOf(found))}; those of '${model}' are ${shown(linesOf(expected.text))}`;
+      const own = await this.#parts.models.tagged(model, name);
+      if (own === undefined) continue;
+      const expected = linesOf(own.text);
+      if (found === undefined) return `the training job has left no ${LABELS_FILE}; expected ${shown(expected)} in it`;
+      if (JSON.stringify(found) === JSON.stringify(expected)) continue;
+      return `its labels are ${shown(found)}; those of '${model}' are ${shown(expected)}`;
     }
     return undefined;
   }
