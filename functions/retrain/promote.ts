@@ -200,7 +200,9 @@ async function judgedFiles(staged: StagedModel, hashes: FileHashes): Promise<Rea
 
 function reasonOf({ comparison, challenger }: StoredDecision): string {
   const accuracy = `accuracy ${challenger?.accuracy.toFixed(4)}`;
-  return comparison === undefined ? accuracy : `${accuracy}, ${comparison.difference.toFixed(4)} more than before`;
+  if (comparison === undefined) return accuracy;
+  const { difference } = comparison;
+  return `${accuracy}, ${difference < 0 ? '' : '+'}${difference.toFixed(4)} to the one before`;
 }
 
 function metricsIn(text: string | undefined): { readonly [name: string]: unknown } {

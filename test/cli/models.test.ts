@@ -213,6 +213,9 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
       { model: 'digits', version: '2', ...expected },
     ]);
     expect(rows[0].usd).toBeGreaterThan(3.7);
+    // The committed archive holds the same pictures.
+    const [archived] = await json('compare', 'digits', '--data', join(DIGITS, 'evaluation.tar'));
+    expect(archived).toMatchObject({ version: '1', ...expected });
     const { code, stderr } = await models(
       'compare',
       'digits',
@@ -311,6 +314,7 @@ describe('what can not be understood ends with exit code 2 and a sentence', () =
     [['publish', 'package.json'], "required option '--as <model>' not specified"],
     [['push', 'no-such-folder'], "the repository is 'no-such-folder', which does not exist"],
     [['compare', 'digits', '--data', 'package.json'], "--data is 'package.json'; expected a folder"],
+    [['compare', 'digits', '--data', 'no-such.tar'], "--data is 'no-such.tar'; expected a folder"],
     [['compare', 'a/b', '--data', ROOT], "'a/b' is no version; expected MODEL or MODEL/VERSION"],
     [['lits'], "unknown command 'lits'\n(Did you mean list?)"],
   ])('%j', async (args, sentence) => {
