@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { DeploymentConfig } from '../../infra/config.ts';
+import { modelArtifacts } from '../../infra/model-artifacts.ts';
 import { deploymentWith, type Resource, resourcesOf } from './deployments.ts';
 import { flat, rightsOf } from './rights.ts';
 
@@ -23,7 +24,7 @@ test('the function that seeds the repository reads its own assets, and reads and
   const { SeedRole = [], ...others } = rightsOf(deploymentWith().models);
   expect(others).toEqual({});
   const assets = SeedRole.filter((right) => right.includes('cdk-hnb659fds-assets'));
-  expect(assets).toHaveLength(4);
+  expect(assets).toHaveLength(modelArtifacts().length);
   for (const right of assets) {
     expect(right).toMatch(/^s3:GetObject on arn:.*:s3:::cdk-hnb659fds-assets-[^/]+\/[0-9a-f]{64}\.\w+$/);
   }

@@ -1,6 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { decide, type Findings, GATE_CODES, type GateCode } from '../../functions/retrain/gate.ts';
 import { GATES, type Gates, readGates, WrongGates } from '../../functions/retrain/gates.ts';
+import { lowerBound, samplesFor } from '../../functions/retrain/paired-difference.ts';
+import type { Promotion } from '../../functions/retrain/promote.ts';
 
 const { gates: DEFAULTS } = readGates('{}');
 const gates: Gates = { ...DEFAULTS, margin: 0.02 };
@@ -140,4 +144,27 @@ test.each([
 ])('%s is refused', (text, sentence) => {
   expect(() => readGates(text)).toThrow(WrongGates);
   expect(() => readGates(text)).toThrow(sentence);
+});
+
+test('docs/runbook.md has a section for each reason why a trained model does not serve', () => {
+  const runbook = readFileSync(join(import.meta.dirname, '../../docs/runbook.md'), 'utf8');
+  const promotion: NonNullable<Promotion['code']>[] = ['pinned', 'live-changed', 'rolled-back'];
+  for (const code of [...GATE_CODES, ...promotion]) expect(runbook).toContain(`\n### ${code}\n`);
+});
+
+test('docs/decision.md names the samples that a margin needs', () => {
+  const decision = readFileSync(join(import.meta.dirname, '../../docs/decision.md'), 'utf8');
+  const rows = [...decision.matchAll(/^\| (0\.\d+) \| (\d+) \| ([\d,]+) \|$/gm)];
+  expect(rows).toHaveLength(4);
+  for (const [, margin, least, discordant = ''] of rows) {
+    expect(samplesFor(Number(margin))).toBe(Number(least));
+    const samples = Number(discordant.replace(',', ''));
+    const half = samples / 20;
+    expect(lowerBound({ onlyFirst: half, onlySecond: half, samples })).toBeGreaterThanOrEqual(-Number(margin));
+    const fewer = samples * 0.95;
+    expect(lowerBound({ onlyFirst: fewer / 20, onlySecond: fewer / 20, samples: fewer })).toBeLessThan(-Number(margin));
+  }
+  // Of the digits.
+  expect(lowerBound({ onlyFirst: 2, onlySecond: 0, samples: 359 })).toBeGreaterThanOrEqual(-0.02);
+  expect(lowerBound({ onlyFirst: 3, onlySecond: 0, samples: 359 })).toBeLessThan(-0.02);
 });
