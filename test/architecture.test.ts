@@ -25,7 +25,13 @@ const ARROWS: { [room: string]: readonly string[] } = {
     'package.json',
   ],
   'functions/retrain': ['functions/adapters', 'functions/inference', 'functions/protocol'],
-  'functions/cli': ['functions/http', 'functions/adapters', 'functions/inference', 'functions/protocol'],
+  'functions/cli': [
+    'functions/retrain',
+    'functions/http',
+    'functions/adapters',
+    'functions/inference',
+    'functions/protocol',
+  ],
   infra: [
     'functions/serve/lambda-env.ts',
     'functions/retrain/env.ts',

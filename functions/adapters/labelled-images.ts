@@ -1,7 +1,7 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ModelRejected } from '../inference/ports.ts';
-import { type Image, readImage } from './image-file.ts';
+import { decodeImage, type Image } from './image-file.ts';
 
 export type LabelledImage = { readonly path: string; readonly label: string; read(): Promise<Image> };
 
@@ -17,13 +17,21 @@ export async function labelledImages(folder: string): Promise<LabelledImage[]> {
     for (const name of (await readdir(join(folder, label))).sort()) {
       if (!/\.(png|jpe?g)$/i.test(name)) continue;
       const path = `${label}/${name}`;
-      const read = (): Promise<Image> =>
-        readImage(join(folder, path)).catch(({ message }: Error) => {
-          throw new ModelRejected(`${path} can't be read: ${message}`);
-        });
-      found.push({ path, label, read });
+      found.push(labelledImage(path, () => readFile(join(folder, path))));
     }
   }
   if (found.length === 0) throw new ModelRejected(`${folder} holds no pictures; expected <class>/<file>.png or .jpg`);
   return found;
+}
+
+/** @param path `<class>/<file>` */
+export function labelledImage(path: string, bytes: () => Promise<Uint8Array>): LabelledImage {
+  const read = async (): Promise<Image> => {
+    try {
+      return decodeImage(await bytes());
+    } catch (error) {
+      throw new ModelRejected(`${path} can't be read: ${(error as Error).message}`);
+    }
+  };
+  return { path, label: path.slice(0, path.indexOf('/')), read };
 }

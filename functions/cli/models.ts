@@ -1,8 +1,5 @@
 // `npm run models -- COMMAND`: what a model repository holds, and what is live there; `--help` explains.
 
-import { type Command, CommanderError, createCommand, Option } from 'commander';
-import { isModelName, isVersion } from '../protocol/names.ts';
-import { exitWith, Misuse } from './failure.ts';
 import { compare } from './models/compare.ts';
 import { pull, push } from './models/copy.ts';
 import { inspect } from './models/inspect.ts';
@@ -10,31 +7,10 @@ import { list } from './models/list.ts';
 import { publish } from './models/publish.ts';
 import { canary, pin, promote, rollback, unpin } from './models/release.ts';
 import { verify } from './models/verify.ts';
+import { type Command, commandOf, Option, programOf, run } from './program.ts';
 
-const program = createCommand('npm run models --')
-  .description('Manages the models of a repository: a folder, or a bucket.')
-  .helpCommand(false)
-  .showHelpAfterError('(--help explains)')
-  .exitOverride();
-
-program.addHelpText(
-  'after',
-  `
-The repository is MODEL_REPOSITORY, or model-artifacts, where no option names another one.
-Exit codes: 0 done; 1 refused or failed, nothing half-done; 2 wrong options.`,
-);
-
-/** A command with the options that all have. */
-function command(usage: string, description: string): Command {
-  return program
-    .command(usage)
-    .description(description)
-    .option('-r, --repository <location>', 'folder of models, or s3://bucket/prefix')
-    .option('--deployed', 'the repository of what was deployed from this folder')
-    .option('--json', 'print JSON')
-    .configureHelp({ showGlobalOptions: true })
-    .exitOverride();
-}
+const program = programOf('models', 'Manages the models of a repository: a folder, or a bucket.');
+const command = (usage: string, description: string): Command => commandOf(program, usage, description);
 
 /** A command that changes what is live. */
 function change(usage: string, description: string): Command {
@@ -73,34 +49,10 @@ command(
   'compare <versions...>',
   'accuracy, speed, size and cost of MODEL or MODEL/VERSION, side by side on the same pictures',
 )
-  .requiredOption('--data <folder>', 'held-out pictures, <class>/<file>.png or .jpg')
+  .requiredOption('--data <folder>', 'held-out pictures, <class>/<file>.png or .jpg; or a .tar of them')
   .option('--memory <megabytes>', 'of the Lambda function whose cost is told', '1769')
   .action(compare);
 command('push <repository> [models...]', 'copy models to another repository').action(push);
 command('pull <repository> [models...]', 'copy models from another repository').action(pull);
 
-/** What arguments of these names may be: they become parts of paths. */
-const ARGUMENTS: { [name: string]: { isRight: (text: string) => boolean; expected: string } } = {
-  model: { isRight: isModelName, expected: "up to 128 letters, digits, '.', '_' or '-', without '..'" },
-  models: { isRight: isModelName, expected: "names of up to 128 letters, digits, '.', '_' or '-', without '..'" },
-  version: { isRight: isVersion, expected: 'an integer from 1 to 999999999' },
-};
-
-program.hook('preAction', (_, { registeredArguments, processedArgs }) => {
-  for (const [i, argument] of registeredArguments.entries()) {
-    const { isRight, expected } = ARGUMENTS[argument.name()] ?? { isRight: () => true };
-    const given: string[] = [processedArgs[i] ?? []].flat();
-    const wrong = given.find((text) => !isRight(text));
-    if (wrong !== undefined) throw new Misuse(`${argument.name()} is '${wrong}'; expected ${expected}`);
-  }
-});
-
-await exitWith('models', async () => {
-  try {
-    await program.parseAsync();
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    // It has said what is wrong. Help that was asked for is no error.
-    process.exitCode = error.exitCode === 0 ? 0 : 2;
-  }
-});
+await run('models', program);

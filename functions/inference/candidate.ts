@@ -47,14 +47,21 @@ async function checkSameSignature(
 ): Promise<void> {
   const live = await loader.load(source, id, config);
   await live.unload();
-  for (const side of ['inputs', 'outputs'] as const) {
-    const [found, expected] = [described(serving[side]), described(live.serving[side])];
-    if (found === expected) continue;
-    throw new ModelRejected(
-      `its ${side} are ${found}; version ${id.version} of '${id.model}', which is live, has ${expected}. ` +
-        'A model with another signature needs another name',
-    );
-  }
+  const difference = signatureDifference(serving, live);
+  if (difference !== undefined) throw new ModelRejected(difference);
+}
+
+/** Where the inputs and outputs of two models differ, in a sentence; undefined where they do not. */
+export function signatureDifference(
+  found: Pick<ServedModel['serving'], 'inputs' | 'outputs'>,
+  { model, version, serving }: Pick<ServedModel, 'model' | 'version' | 'serving'>,
+): string | undefined {
+  const side = (['inputs', 'outputs'] as const).find((name) => described(found[name]) !== described(serving[name]));
+  if (side === undefined) return undefined;
+  return (
+    `its ${side} are ${described(found[side])}; version ${version} of '${model}', which is live, has ` +
+    `${described(serving[side])}. A model with another signature needs another name`
+  );
 }
 
 function described(tensors: readonly TensorMetadata[]): string {

@@ -1,6 +1,6 @@
 import { isVersion } from '../protocol/names.ts';
 import { type Content, type FileHashes, type ModelRepository, type StoredModel, WriteConflict } from './ports.ts';
-import { type Canary, parseRelease, RELEASE_FILE, type Release } from './release.ts';
+import { type Canary, parseRelease, publicationOf, RELEASE_FILE, type Release, type ReleaseEvent } from './release.ts';
 import {
   type Author,
   adopted,
@@ -25,6 +25,8 @@ export type NewVersion = {
   readonly files: ReadonlyMap<string, Content>;
   /** By their paths in the model's folder: config.pbtxt, labels. */
   readonly modelFiles: ReadonlyMap<string, Content>;
+  /** Whoever publishes again in the same run completes the version that was begun: a run makes one version. */
+  readonly run?: string | undefined;
 } & Pick<Published, 'metrics' | 'lineage'>;
 
 export type Condition = {
@@ -141,10 +143,15 @@ export class Publisher {
   /** Writes down which files the version will have, under a number that is nobody else's. */
   async #takeNumber(
     model: string,
-    { version: wanted, metrics, lineage }: NewVersion,
+    { version: wanted, metrics, lineage, run }: NewVersion,
     sha256: FileHashes,
   ): Promise<string> {
     return this.#untilWritten(model, async (release) => {
+      const begun = run === undefined || release === undefined ? undefined : publicationOf(release, run);
+      if (begun !== undefined) {
+        checkSameFiles(model, begun, sha256);
+        return [undefined, begun.version];
+      }
       const known = await this.#numbers(model, release);
       const version = wanted ?? `${Math.max(0, ...known) + 1}`;
       if (known.includes(Number(version))) {
@@ -158,6 +165,7 @@ export class Publisher {
         sha256,
         ...(metrics === undefined ? {} : { metrics }),
         ...(lineage === undefined ? {} : { lineage }),
+        ...(run === undefined ? {} : { run }),
       };
       return [withVersion(release, published, this.#author()), version];
     });
@@ -221,6 +229,13 @@ async function hashesOf(files: ReadonlyMap<string, Content>): Promise<FileHashes
   const hashes: { [path: string]: string } = {};
   for (const [path, content] of files) hashes[path] = await content.sha256();
   return hashes;
+}
+
+function checkSameFiles(model: string, { version, run, sha256 = {} }: ReleaseEvent, given: FileHashes): void {
+  const paths = new Set([...Object.keys(sha256), ...Object.keys(given)]);
+  const other = Array.from(paths).find((path) => sha256[path] !== given[path]);
+  if (other === undefined) return;
+  throw new ChangeRefused(`run '${run}' has begun version ${version} of '${model}' with another ${other}`);
 }
 
 function checkThere(model: string, version: string, { versions }: StoredModel): void {

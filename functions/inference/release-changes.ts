@@ -12,6 +12,7 @@ export type Published = {
   readonly sha256: FileHashes;
   readonly metrics?: object;
   readonly lineage?: object;
+  readonly run?: string;
 };
 
 /** So many events are kept, beside those that say which files a version has. */

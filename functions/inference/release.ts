@@ -38,6 +38,8 @@ export type ReleaseEvent = {
   readonly metrics?: object;
   /** What a version that was published was made from. */
   readonly lineage?: object;
+  /** The run that has published it, of which there is one version. */
+  readonly run?: string;
 };
 
 type Found = { readonly [key: string]: unknown };
@@ -89,6 +91,11 @@ export function versionsFor({ live, canary }: Release, caller: string | undefine
 /** The files that a version had when it was published; undefined for a version that nobody has published. */
 export function publishedFiles({ history = [] }: Release, version: string): FileHashes | undefined {
   return history.findLast((event) => event.version === version && event.sha256 !== undefined)?.sha256;
+}
+
+/** The publication of a run; undefined where it has published nothing yet. */
+export function publicationOf({ history = [] }: Release, run: string): ReleaseEvent | undefined {
+  return history.find((event) => event.action === 'publish' && event.run === run);
 }
 
 /** A number from 0 to below 1 that a text always has, spread evenly over texts (FNV-1a, finished as in MurmurHash3). */

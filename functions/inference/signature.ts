@@ -104,7 +104,8 @@ export function batchRows({ maxBatchSize }: ServingConfig, inputs: readonly Tens
   return maxBatchSize > 0 ? (inputs[0]?.shape[0] ?? 1) : 1;
 }
 
-function fits(got: readonly number[], expected: readonly number[]): boolean {
+/** Whether a shape is one of those that `expected` allows: -1 there is any number. */
+export function fits(got: readonly number[], expected: readonly number[]): boolean {
   return got.length === expected.length && expected.every((dim, axis) => dim === -1 || dim === got[axis]);
 }
 

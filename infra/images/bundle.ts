@@ -22,7 +22,10 @@ export function bundle(entry: string, outfile: string, external: readonly string
     minifySyntax: true,
     minifyWhitespace: true,
     // CommonJS packages in the bundle call `require` for Node's own modules.
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    // Under a name that no module in the bundle has for it.
+    banner: {
+      js: "import { createRequire as __requireOf } from 'node:module'; const require = __requireOf(import.meta.url);",
+    },
     logLevel: 'error',
   });
 }

@@ -230,6 +230,9 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
       // Requests of API Gateway and Lambda, and the time of a Lambda function with 1,769 MB.
       expect(usd).toBeCloseTo(3.7 + (inferMs + 2) * (1769 / 1024) * 0.0133334, 6);
     }
+    // The committed archive holds the same pictures.
+    const [archived] = await json('compare', 'digits', '--data', join(DIGITS, 'evaluation.tar'));
+    expect(archived).toMatchObject({ version: '1', ...expected });
     const { code, stderr } = await models(
       'compare',
       'digits',
@@ -345,6 +348,7 @@ describe('what can not be understood ends with exit code 2 and a sentence', () =
     [['publish', 'package.json'], "required option '--as <model>' not specified"],
     [['push', 'no-such-folder'], "the repository is 'no-such-folder', which does not exist"],
     [['compare', 'digits', '--data', 'package.json'], "--data is 'package.json'; expected a folder"],
+    [['compare', 'digits', '--data', 'no-such.tar'], "--data is 'no-such.tar'; expected a folder"],
     [['compare', 'a/b', '--data', ROOT], "'a/b' is no version; expected MODEL or MODEL/VERSION"],
     [['lits'], "unknown command 'lits'\n(Did you mean list?)"],
   ])('%j', async (args, sentence) => {

@@ -1,14 +1,15 @@
 import { stat } from 'node:fs/promises';
-import { labelledImages } from '../../adapters/labelled-images.ts';
+import { fileContent } from '../../adapters/content.ts';
+import { type LabelledImage, labelledImage, labelledImages } from '../../adapters/labelled-images.ts';
 import { bytesText, StepProgress } from '../../adapters/progress.ts';
 import { type Evaluation, evaluate, type Sample } from '../../inference/evaluate.ts';
-import { imageTensor } from '../../inference/image-tensor.ts';
+import { fittedImageTensor } from '../../inference/image-tensor.ts';
+import { liveVersion } from '../../inference/live-version.ts';
 import type { ServedModel } from '../../inference/model-loader.ts';
-import type { ModelRepository } from '../../inference/ports.ts';
+import { ModelRejected, type ModelRepository } from '../../inference/ports.ts';
 import { wilsonInterval } from '../../inference/proportion.ts';
-import { parseRelease } from '../../inference/release.ts';
-import { servableVersions } from '../../inference/serving-config.ts';
 import { isModelName, isVersion } from '../../protocol/names.ts';
+import { samplesOf } from '../../retrain/held-out.ts';
 import { Failure, Misuse } from '../failure.ts';
 import { table } from '../table.ts';
 import { withLoader } from './engine.ts';
@@ -31,12 +32,13 @@ export async function compare(wanted: readonly string[], options: Comparing): Pr
     throw new Misuse(`--memory is '${options.memory}'; expected megabytes of a Lambda function, 128 to 10240`);
   }
   const found = await stat(options.data).catch(() => undefined);
-  if (!found?.isDirectory())
-    throw new Misuse(`--data is '${options.data}'; expected a folder <class>/<file>.png or .jpg`);
+  if (found === undefined || !(found.isDirectory() || options.data.endsWith('.tar'))) {
+    throw new Misuse(`--data is '${options.data}'; expected a folder <class>/<file>.png or .jpg, or a .tar of one`);
+  }
   const { repository } = await openRepository(options);
   const ids = await Promise.all(wanted.map((text) => versionOf(repository, text)));
-  const images = await labelledImages(options.data);
-  const classes = [...new Set(images.map(({ label }) => label))];
+  const images = found.isDirectory() ? await labelledImages(options.data) : await archivedImages(options.data);
+  const classes = [...new Set(images.map(({ label }) => label))].sort();
   const progress = new StepProgress('comparing', ids.length * images.length);
   const rows: Compared[] = [];
   try {
@@ -88,15 +90,24 @@ export async function compare(wanted: readonly string[], options: Comparing): Pr
   );
 }
 
+/** The files are small, and several models answer them. */
+async function archivedImages(path: string): Promise<LabelledImage[]> {
+  const images: LabelledImage[] = [];
+  const content = await fileContent(path);
+  for await (const { path, bytes } of samplesOf(content.open())) images.push(labelledImage(path, async () => bytes));
+  if (images.length === 0) throw new ModelRejected(`${path} holds no pictures; expected <class>/<file>.png or .jpg`);
+  return images;
+}
+
 async function* samples(
   { serving }: ServedModel,
-  images: Awaited<ReturnType<typeof labelledImages>>,
+  images: readonly LabelledImage[],
   progress: StepProgress,
 ): AsyncIterable<Sample> {
   for (const image of images) {
     const [input] = serving.inputs;
     if (input === undefined) return;
-    yield { tensor: imageTensor(input, await image.read()), label: image.label };
+    yield { tensor: fittedImageTensor(input, await image.read()), label: image.label };
     progress.step();
   }
 }
@@ -107,11 +118,9 @@ async function versionOf(repository: ModelRepository, text: string): Promise<{ m
   if (!isModelName(model) || (wanted !== undefined && !isVersion(wanted)) || more.length > 0) {
     throw new Misuse(`'${text}' is no version; expected MODEL or MODEL/VERSION, like digits/2`);
   }
-  const { config, versions, release } = await repository.find(model);
-  const version =
-    wanted ??
-    (release === undefined ? servableVersions(config.version_policy, versions).at(-1) : parseRelease(release).live);
-  if (version === undefined || !versions.includes(version)) throw new Failure(`'${text}' is not found`);
+  const stored = await repository.find(model);
+  const version = wanted ?? liveVersion(stored);
+  if (version === undefined || !stored.versions.includes(version)) throw new Failure(`'${text}' is not found`);
   return { model, version };
 }
 

@@ -6,10 +6,9 @@ import { externalFiles } from '../../adapters/onnx-external-data.ts';
 import { ByteProgress, bytesText } from '../../adapters/progress.ts';
 import { type Candidate, type Checked, checkCandidate } from '../../inference/candidate.ts';
 import { GOLDEN_FILE, parseGolden } from '../../inference/golden.ts';
+import { liveVersion } from '../../inference/live-version.ts';
 import type { VersionSource } from '../../inference/model-loader.ts';
 import { type Content, ModelRejected, type ModelRepository } from '../../inference/ports.ts';
-import { parseRelease } from '../../inference/release.ts';
-import { servableVersions } from '../../inference/serving-config.ts';
 import type { ModelConfig } from '../../protocol/model-config.ts';
 import { isModelName, isVersion } from '../../protocol/names.ts';
 import { Failure, Misuse } from '../failure.ts';
@@ -125,11 +124,9 @@ async function check(
 }
 
 async function liveOf(repository: ModelRepository, model: string): Promise<Omit<Candidate, 'golden'> | undefined> {
-  const { config, versions, release } = await repository.find(model);
-  const live =
-    release === undefined ? servableVersions(config.version_policy, versions).at(-1) : parseRelease(release).live;
-  if (live === undefined || !versions.includes(live)) return undefined;
-  return { id: { model, version: live }, source: repository, config };
+  const stored = await repository.find(model);
+  const version = liveVersion(stored);
+  return version === undefined ? undefined : { id: { model, version }, source: repository, config: stored.config };
 }
 
 async function filesOf(

@@ -1,5 +1,35 @@
-// Stands in until the function itself is merged: it says so to whoever calls it.
+// The Lambda function that decides whether what was trained is to serve. It runs in the serving image.
 
-export async function handler(): Promise<never> {
-  throw new Error('functions/retrain/lambda/judge.ts is not there yet');
+import { decodeImage } from '../../adapters/image-file.ts';
+import { InlineEngine } from '../../adapters/inline-engine.ts';
+import { createLog } from '../../adapters/pino-log.ts';
+import { ModelLoader } from '../../inference/model-loader.ts';
+import { readPlaces } from '../env.ts';
+import type { Gate } from '../gate.ts';
+import { Judge } from '../judge.ts';
+import { openStores } from '../stores.ts';
+import type { Judged, TrainedRun } from '../workflow.ts';
+
+const MB_PER_VCPU = 1_769;
+/** As the serving function has it without a setting. */
+const DEFAULT_MAX_BATCH_SIZE = 4;
+
+const log = await createLog(false);
+const stores = openStores(readPlaces(process.env), '/tmp/models');
+const threads = Math.max(1, Math.round(Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE) / MB_PER_VCPU));
+// Nothing but the function's own timeout ends a model that hangs: then nothing is promoted.
+const loader = new ModelLoader(new InlineEngine(threads), log, {
+  defaultMaxBatchSize: DEFAULT_MAX_BATCH_SIZE,
+  maxBatcherQueue: 0,
+});
+const judge = new Judge({ ...stores, loader, decode: decodeImage, now: () => new Date() });
+
+/** @returns what the workflow and the ledger need; the figures of each class are in the decision that is kept */
+export async function handler(
+  run: TrainedRun,
+): Promise<Judged & { code?: string; text: string; gates: readonly Gate[] }> {
+  const { outcome, code, text, gates, live } = await judge.judge(run);
+  const { model, id, job } = run;
+  log.info({ model, id, job, outcome, code, live }, text);
+  return { outcome, ...(code === undefined ? {} : { code }), text, gates };
 }

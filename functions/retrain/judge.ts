@@ -1,0 +1,296 @@
+import { createHash } from 'node:crypto';
+import { parseModelConfig } from '../adapters/model-config-text.ts';
+import { signatureDifference } from '../inference/candidate.ts';
+import { AnswerFailed, evaluateTogether, type Sample } from '../inference/evaluate.ts';
+import { checkGolden, GOLDEN_FILE, parseGolden } from '../inference/golden.ts';
+import { fittedImageTensor, type Picture } from '../inference/image-tensor.ts';
+import { liveVersion } from '../inference/live-version.ts';
+import type { ModelLoader, ServedModel, VersionSource } from '../inference/model-loader.ts';
+import { type Content, type FileHashes, ModelRejected, type ModelRepository } from '../inference/ports.ts';
+import { parseRelease, publishedFiles } from '../inference/release.ts';
+import type { TensorSpec } from '../inference/serving-config.ts';
+import { ProtocolError, Unavailable } from '../protocol/errors.ts';
+import type { ModelConfig } from '../protocol/model-config.ts';
+import type { Decisions, StoredDecision } from './decisions.ts';
+import { decide, type Findings } from './gate.ts';
+import { type Gates, readGates } from './gates.ts';
+import type { HeldOut } from './held-out.ts';
+import { CONFIG_FILE, LABELS_FILE, METRICS_FILE, MODEL_FILE, type StagedModel } from './staged-model.ts';
+
+/** What has been trained. */
+export type Trained = {
+  readonly model: string;
+  /** Of the upload that it was trained on. */
+  readonly id: string;
+  /** The training job. */
+  readonly job: string;
+  readonly execution: string;
+};
+
+export type JudgeParts = {
+  readonly models: ModelRepository;
+  readonly heldOut: HeldOut;
+  readonly decisions: Decisions;
+  readonly loader: ModelLoader;
+  /** What a job has left. */
+  readonly staged: (model: string, job: string) => StagedModel;
+  /** @throws Error for bytes that are no picture */
+  readonly decode: (bytes: Uint8Array) => Picture;
+  readonly now: () => Date;
+};
+
+/** The file of a model's folder. */
+const TRAINING_FILE = 'training.json';
+/** Stands for the version's number, which the challenger gets later, if it does. */
+const CHALLENGER = 'challenger';
+
+type Examined = { readonly findings: Findings; readonly live?: string; readonly heldOutSha256?: string };
+
+/**
+ * Holds what was trained, the challenger, against the gates and the live version, the champion, in the runtime that serves:
+ * the same held-out pictures, one after the other, in both.
+ */
+export class Judge {
+  readonly #parts: JudgeParts;
+
+  constructor(parts: JudgeParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * @returns the decision, which is kept; that of a job which was judged before stands
+   * @throws Error where nothing can be decided: without a held-out set, with a live version that does not load, or a
+   *   training.json that can't be read
+   */
+  async judge({ model, id, job, execution }: Trained): Promise<StoredDecision> {
+    const { decisions, models, staged, now } = this.#parts;
+    const known = await decisions.of(model, job);
+    if (known !== undefined) return known;
+    const training = await models.tagged(model, TRAINING_FILE);
+    const { gates } = readGates(training?.text ?? '{}');
+    const challenger = staged(model, job);
+    const files = await rejectedAs(() => challenger.versionFiles());
+    const hashes = typeof files === 'string' ? {} : await hashesOf(files);
+    const { findings, live, heldOutSha256 } =
+      typeof files === 'string'
+        ? { findings: { bytes: 0, loading: files } }
+        : await this.#examine(model, challenger, sizeOf(files), hashes, gates);
+    return decisions.keep({
+      model,
+      id,
+      job,
+      execution,
+      decided_at: now().toISOString(),
+      ...(live === undefined ? {} : { live }),
+      ...decide(findings, gates),
+      thresholds: gates,
+      files: hashes,
+      ...(heldOutSha256 === undefined ? {} : { held_out_sha256: heldOutSha256 }),
+    });
+  }
+
+  async #examine(
+    model: string,
+    staged: StagedModel,
+    bytes: number,
+    hashes: FileHashes,
+    gates: Gates,
+  ): Promise<Examined> {
+    const parity = await parityOf(staged, hashes);
+    // A file that is too large is not even brought here.
+    if (bytes > gates.maxBytes) return { findings: { bytes, parity } };
+    const { models, loader } = this.#parts;
+    const stored = await models.find(model);
+    const live = liveVersion(stored);
+    const released = stored.release === undefined ? undefined : parseRelease(stored.release);
+    const champion =
+      live === undefined
+        ? undefined
+        : await loader.load(
+            models,
+            { model, version: live },
+            stored.config,
+            released && publishedFiles(released, live),
+          );
+    try {
+      const { config, labelFiles } = await this.#served(model, staged);
+      const source = await staged.asVersion(models, hashes, labelFiles);
+      const challenger = await rejectedAs(() => loader.load(source, { model, version: CHALLENGER }, config));
+      const known = live === undefined ? {} : { live };
+      if (typeof challenger === 'string') {
+        const findings = { bytes, parity, ...(await this.#whyNotLoaded(source, model, challenger)) };
+        return { ...known, findings };
+      }
+      try {
+        return { ...known, ...(await this.#compare(staged, challenger, champion, labelFiles, { bytes, parity })) };
+      } finally {
+        await challenger.unload();
+      }
+    } finally {
+      await champion?.unload();
+    }
+  }
+
+  /** A file that loads by itself has another signature than the model's configuration says. */
+  async #whyNotLoaded(source: VersionSource, model: string, problem: string): Promise<Partial<Findings>> {
+    const byItself = await rejectedAs(() => this.#parts.loader.load(source, { model, version: CHALLENGER }, {}));
+    if (typeof byItself === 'string') return { loading: problem };
+    await byItself.unload();
+    return { loading: '', signature: problem };
+  }
+
+  /** The configuration that a version is served with: the model's own, or the first one's, with the names of its label files. */
+  async #served(model: string, staged: StagedModel): Promise<{ config: ModelConfig; labelFiles: string[] }> {
+    const own = await this.#parts.models.tagged(model, CONFIG_FILE);
+    const config = own === undefined ? await staged.config() : parseModelConfig(own.text);
+    const names = (config.output ?? [])
+      .map(({ label_filename }) => label_filename)
+      .filter((name) => name !== undefined);
+    return { config, labelFiles: names };
+  }
+
+  async #compare(
+    staged: StagedModel,
+    challenger: ServedModel,
+    champion: ServedModel | undefined,
+    labelFiles: readonly string[],
+    known: Findings,
+  ): Promise<Examined> {
+    const difference = champion && signatureDifference(challenger.serving, champion);
+    const signature = difference ?? (await this.#labelDifference(challenger.model, staged, labelFiles));
+    const golden = await goldenProblem(staged, challenger);
+    const findings: Findings = { ...known, loading: '', signature: signature ?? '', golden };
+    // Other inputs can't be given the same pictures.
+    if (signature !== undefined) return { findings };
+    const [input, ...more] = challenger.serving.inputs;
+    if (input === undefined || more.length > 0) {
+      const loading = `it has ${challenger.serving.inputs.length} inputs; expected one, of pictures`;
+      return { findings: { ...findings, loading } };
+    }
+    try {
+      return await this.#score(input, challenger, champion, await classesOf(staged), findings);
+    } catch (error) {
+      if (!(error instanceof AnswerFailed) || error.served !== challenger) throw error;
+      return { findings: { ...findings, loading: `it does not answer the held-out set: ${error.message}` } };
+    }
+  }
+
+  async #score(
+    input: TensorSpec,
+    challenger: ServedModel,
+    champion: ServedModel | undefined,
+    classes: readonly string[],
+    findings: Findings,
+  ): Promise<Examined> {
+    const { heldOut, decode } = this.#parts;
+    const digest = createHash('sha256');
+    const labels: string[] = [];
+    async function* samples(): AsyncIterable<Sample> {
+      for await (const { path, label, bytes } of heldOut.samples(challenger.model)) {
+        digest.update(`${createHash('sha256').update(bytes).digest('hex')}  ${path}\n`);
+        labels.push(label);
+        yield { tensor: tensorOf(challenger, input, decoded(decode, path, bytes)), label };
+      }
+    }
+    const contenders = champion === undefined ? [challenger] : [challenger, champion];
+    const [ofChallenger, ofChampion] = await evaluateTogether(contenders, samples(), classes);
+    if (ofChallenger === undefined || labels.length === 0) {
+      throw new ModelRejected(`the held-out set of '${challenger.model}' holds no pictures`);
+    }
+    const found = { labels, challenger: ofChallenger, champion: ofChampion };
+    return { findings: { ...findings, heldOut: found }, heldOutSha256: digest.digest('hex') };
+  }
+
+  /** The labels belong to the model: every version has the same. */
+  async #labelDifference(model: string, staged: StagedModel, names: readonly string[]): Promise<string | undefined> {
+    const text = await staged.text(LABELS_FILE);
+    const found = text === undefined ? undefined : linesOf(text);
+    for (const name of names.length > 0 ? names : [LABELS_FILE]) {
+      const own = await this.#parts.models.tagged(model, name);
+      if (own === undefined) continue;
+      const expected = linesOf(own.text);
+      if (found === undefined) return `the training job has left no ${LABELS_FILE}; expected ${shown(expected)} in it`;
+      if (JSON.stringify(found) === JSON.stringify(expected)) continue;
+      return `its labels are ${shown(found)}; those of '${model}' are ${shown(expected)}`;
+    }
+    return undefined;
+  }
+}
+
+/** What the job has measured between the trained network and the exported model: a number, or what is wrong with it. */
+async function parityOf(staged: StagedModel, hashes: FileHashes): Promise<number | string> {
+  const text = await staged.text(METRICS_FILE);
+  if (text === undefined)
+    return `the training job has left no ${METRICS_FILE}; expected largest_difference_torch_onnx in it`;
+  let metrics: { readonly [name: string]: unknown };
+  try {
+    metrics = Object(JSON.parse(text));
+  } catch {
+    return `the training job's ${METRICS_FILE} is no JSON`;
+  }
+  if (metrics.model_sha256 !== hashes[MODEL_FILE]) {
+    return `the training job's ${METRICS_FILE} is of another model: its model_sha256 is not that of ${MODEL_FILE}`;
+  }
+  const { largest_difference_torch_onnx: found } = metrics;
+  return typeof found === 'number' ? found : `${METRICS_FILE} has no number largest_difference_torch_onnx`;
+}
+
+/** '' where the model gives the known answer. */
+async function goldenProblem(staged: StagedModel, served: ServedModel): Promise<string> {
+  const text = await staged.text(GOLDEN_FILE);
+  if (text === undefined) return `the training job has left no ${GOLDEN_FILE}; expected a request with its answer`;
+  const found = await rejectedAs(async () => checkGolden(served, parseGolden(text)));
+  return found ?? '';
+}
+
+async function classesOf(staged: StagedModel): Promise<readonly string[]> {
+  return linesOf((await staged.text(LABELS_FILE)) ?? '');
+}
+
+function decoded(decode: JudgeParts['decode'], path: string, bytes: Uint8Array): Picture {
+  try {
+    return decode(bytes);
+  } catch (error) {
+    throw new ModelRejected(`${path} of the held-out set can't be read: ${(error as Error).message}`);
+  }
+}
+
+function tensorOf(served: ServedModel, input: TensorSpec, picture: Picture): Sample['tensor'] {
+  try {
+    return fittedImageTensor(input, picture);
+  } catch (error) {
+    if (error instanceof ModelRejected) throw new AnswerFailed(served, error.message);
+    throw error;
+  }
+}
+
+/** What is wrong with a model, in a sentence; what is unavailable may be there the next time, and is thrown. */
+async function rejectedAs<T>(work: () => Promise<T>): Promise<T | string> {
+  try {
+    return await work();
+  } catch (error) {
+    const isTheModels =
+      error instanceof ModelRejected || (error instanceof ProtocolError && !(error instanceof Unavailable));
+    if (!isTheModels) throw error;
+    return error.message;
+  }
+}
+
+async function hashesOf(files: ReadonlyMap<string, Content>): Promise<FileHashes> {
+  const hashes: { [path: string]: string } = {};
+  for (const [path, content] of files) hashes[path] = await content.sha256();
+  return hashes;
+}
+
+function sizeOf(files: ReadonlyMap<string, Content>): number {
+  return Array.from(files.values()).reduce((sum, { size }) => sum + size, 0);
+}
+
+function linesOf(text: string): string[] {
+  return text.replace(/\r?\n$/, '').split(/\r?\n/);
+}
+
+function shown(labels: readonly string[]): string {
+  const text = labels.join(', ');
+  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
+}
