@@ -22,7 +22,10 @@ export function bundle(entry: string, outfile: string, external: readonly string
     minifySyntax: true,
     minifyWhitespace: true,
     // CommonJS packages in the bundle call `require` for Node's own modules.
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" },
+    // Under a name of our own, as others import it under its own.
+    banner: {
+      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
+    },
     logLevel: 'error',
   });
 }
