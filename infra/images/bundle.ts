@@ -22,9 +22,9 @@ export function bundle(entry: string, outfile: string, external: readonly string
     minifySyntax: true,
     minifyWhitespace: true,
     // CommonJS packages in the bundle call `require` for Node's own modules.
-    // Under a name that no module in the bundle has for it.
+    // Under a name of our own, as others import it under its own.
     banner: {
-      js: "import { createRequire as __requireOf } from 'node:module'; const require = __requireOf(import.meta.url);",
+      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
     },
     logLevel: 'error',
   });
