@@ -24,7 +24,10 @@ export class S3Repository extends S3Store implements ModelRepository {
   async files(model: string): Promise<ReadonlyMap<string, Content>> {
     const objects = await this.objectsOf(model);
     return new Map(
-      objects.map(({ path, size, etag }) => [path, contentOf(size, () => this.#chunks(`${model}/${path}`, etag))]),
+      objects.map(({ path, size, etag }) => [
+        path,
+        contentOf(size, () => this.#chunks(`${model}/${path}`, size, etag)),
+      ]),
     );
   }
 
@@ -89,7 +92,24 @@ export class S3Repository extends S3Store implements ModelRepository {
     }
   }
 
-  async *#chunks(path: string, etag?: string): AsyncIterable<Uint8Array> {
-    yield* (await this.get(path, etag === undefined ? {} : { IfMatch: etag })) as AsyncIterable<Uint8Array>;
+  /** A reader that takes its time with each part finds the connection closed: the rest is asked for anew. */
+  async *#chunks(path: string, size: number, etag: string): AsyncIterable<Uint8Array> {
+    let offset = 0;
+    for (let tries = 1; ; tries++) {
+      const rest = offset === 0 ? {} : { Range: `bytes=${offset}-` };
+      const body = await this.get(path, { IfMatch: etag, ...rest });
+      try {
+        for await (const chunk of body as AsyncIterable<Uint8Array>) {
+          offset += chunk.length;
+          tries = 1;
+          yield chunk;
+        }
+        return;
+      } catch (error) {
+        if (offset >= size) return;
+        if (tries === TRIES) await answered(Promise.reject(error));
+      }
+      await sleep(FIRST_PAUSE_MS * 2 ** (tries - 1) * (0.5 + Math.random()));
+    }
   }
 }

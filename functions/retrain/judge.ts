@@ -2,20 +2,19 @@ import { createHash } from 'node:crypto';
 import { parseModelConfig } from '../adapters/model-config-text.ts';
 import { signatureDifference } from '../inference/candidate.ts';
 import { AnswerFailed, evaluateTogether, type Sample } from '../inference/evaluate.ts';
-import { checkGolden, GOLDEN_FILE, parseGolden } from '../inference/golden.ts';
 import { fittedImageTensor, type Picture } from '../inference/image-tensor.ts';
 import { liveVersion } from '../inference/live-version.ts';
 import type { ModelLoader, ServedModel, VersionSource } from '../inference/model-loader.ts';
 import { type Content, type FileHashes, ModelRejected, type ModelRepository } from '../inference/ports.ts';
 import { parseRelease, publishedFiles } from '../inference/release.ts';
 import type { TensorSpec } from '../inference/serving-config.ts';
-import { ProtocolError, Unavailable } from '../protocol/errors.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
+import { classesOf, goldenProblem, labelDifference, parityOf, rejectedAs } from './challenger-checks.ts';
 import type { Decisions, StoredDecision } from './decisions.ts';
 import { decide, type Findings } from './gate.ts';
 import { type Gates, readGates } from './gates.ts';
 import type { HeldOut } from './held-out.ts';
-import { CONFIG_FILE, LABELS_FILE, METRICS_FILE, MODEL_FILE, type StagedModel } from './staged-model.ts';
+import { CONFIG_FILE, type StagedModel } from './staged-model.ts';
 
 /** What has been trained. */
 export type Trained = {
@@ -45,6 +44,12 @@ const TRAINING_FILE = 'training.json';
 const CHALLENGER = 'challenger';
 
 type Examined = { readonly findings: Findings; readonly live?: string; readonly heldOutSha256?: string };
+
+type Prepared = {
+  readonly config: ModelConfig;
+  readonly labelFiles: readonly string[];
+  readonly source: VersionSource;
+};
 
 /**
  * Holds what was trained, the challenger, against the gates and the live version, the champion, in the runtime that serves:
@@ -96,7 +101,7 @@ export class Judge {
     hashes: FileHashes,
     gates: Gates,
   ): Promise<Examined> {
-    const parity = await parityOf(staged, hashes);
+    const parity = await rejectedAs(() => parityOf(staged, hashes));
     // A file that is too large is not even brought here.
     if (bytes > gates.maxBytes) return { findings: { bytes, parity } };
     const { models, loader } = this.#parts;
@@ -113,10 +118,11 @@ export class Judge {
             released && publishedFiles(released, live),
           );
     try {
-      const { config, labelFiles } = await this.#served(model, staged);
-      const source = await staged.asVersion(models, hashes, labelFiles);
-      const challenger = await rejectedAs(() => loader.load(source, { model, version: CHALLENGER }, config));
       const known = live === undefined ? {} : { live };
+      const prepared = await rejectedAs(() => this.#prepared(model, staged, hashes));
+      if (typeof prepared === 'string') return { ...known, findings: { bytes, parity, loading: prepared } };
+      const { config, labelFiles, source } = prepared;
+      const challenger = await rejectedAs(() => loader.load(source, { model, version: CHALLENGER }, config));
       if (typeof challenger === 'string') {
         const findings = { bytes, parity, ...(await this.#whyNotLoaded(source, model, challenger)) };
         return { ...known, findings };
@@ -139,14 +145,14 @@ export class Judge {
     return { loading: '', signature: problem };
   }
 
-  /** The configuration that a version is served with: the model's own, or the first one's, with the names of its label files. */
-  async #served(model: string, staged: StagedModel): Promise<{ config: ModelConfig; labelFiles: string[] }> {
-    const own = await this.#parts.models.tagged(model, CONFIG_FILE);
+  /** The challenger as a version: served with the model's own configuration, or the first one's. */
+  async #prepared(model: string, staged: StagedModel, hashes: FileHashes): Promise<Prepared> {
+    const { models } = this.#parts;
+    const own = await models.tagged(model, CONFIG_FILE);
     const config = own === undefined ? await staged.config() : parseModelConfig(own.text);
-    const names = (config.output ?? [])
-      .map(({ label_filename }) => label_filename)
-      .filter((name) => name !== undefined);
-    return { config, labelFiles: names };
+    const names = (config.output ?? []).map(({ label_filename }) => label_filename);
+    const labelFiles = names.filter((name) => name !== undefined);
+    return { config, labelFiles, source: await staged.asVersion(models, hashes, labelFiles) };
   }
 
   async #compare(
@@ -157,7 +163,7 @@ export class Judge {
     known: Findings,
   ): Promise<Examined> {
     const difference = champion && signatureDifference(challenger.serving, champion);
-    const signature = difference ?? (await this.#labelDifference(challenger.model, staged, labelFiles));
+    const signature = difference ?? (await labelDifference(staged, this.#parts.models, challenger.model, labelFiles));
     const golden = await goldenProblem(staged, challenger);
     const findings: Findings = { ...known, loading: '', signature: signature ?? '', golden };
     // Other inputs can't be given the same pictures.
@@ -200,51 +206,6 @@ export class Judge {
     const found = { labels, challenger: ofChallenger, champion: ofChampion };
     return { findings: { ...findings, heldOut: found }, heldOutSha256: digest.digest('hex') };
   }
-
-  /** The labels belong to the model: every version has the same. */
-  async #labelDifference(model: string, staged: StagedModel, names: readonly string[]): Promise<string | undefined> {
-    const text = await staged.text(LABELS_FILE);
-    const found = text === undefined ? undefined : linesOf(text);
-    for (const name of names.length > 0 ? names : [LABELS_FILE]) {
-      const own = await this.#parts.models.tagged(model, name);
-      if (own === undefined) continue;
-      const expected = linesOf(own.text);
-      if (found === undefined) return `the training job has left no ${LABELS_FILE}; expected ${shown(expected)} in it`;
-      if (JSON.stringify(found) === JSON.stringify(expected)) continue;
-      return `its labels are ${shown(found)}; those of '${model}' are ${shown(expected)}`;
-    }
-    return undefined;
-  }
-}
-
-/** What the job has measured between the trained network and the exported model: a number, or what is wrong with it. */
-async function parityOf(staged: StagedModel, hashes: FileHashes): Promise<number | string> {
-  const text = await staged.text(METRICS_FILE);
-  if (text === undefined)
-    return `the training job has left no ${METRICS_FILE}; expected largest_difference_torch_onnx in it`;
-  let metrics: { readonly [name: string]: unknown };
-  try {
-    metrics = Object(JSON.parse(text));
-  } catch {
-    return `the training job's ${METRICS_FILE} is no JSON`;
-  }
-  if (metrics.model_sha256 !== hashes[MODEL_FILE]) {
-    return `the training job's ${METRICS_FILE} is of another model: its model_sha256 is not that of ${MODEL_FILE}`;
-  }
-  const { largest_difference_torch_onnx: found } = metrics;
-  return typeof found === 'number' ? found : `${METRICS_FILE} has no number largest_difference_torch_onnx`;
-}
-
-/** '' where the model gives the known answer. */
-async function goldenProblem(staged: StagedModel, served: ServedModel): Promise<string> {
-  const text = await staged.text(GOLDEN_FILE);
-  if (text === undefined) return `the training job has left no ${GOLDEN_FILE}; expected a request with its answer`;
-  const found = await rejectedAs(async () => checkGolden(served, parseGolden(text)));
-  return found ?? '';
-}
-
-async function classesOf(staged: StagedModel): Promise<readonly string[]> {
-  return linesOf((await staged.text(LABELS_FILE)) ?? '');
 }
 
 function decoded(decode: JudgeParts['decode'], path: string, bytes: Uint8Array): Picture {
@@ -264,18 +225,6 @@ function tensorOf(served: ServedModel, input: TensorSpec, picture: Picture): Sam
   }
 }
 
-/** What is wrong with a model, in a sentence; what is unavailable may be there the next time, and is thrown. */
-async function rejectedAs<T>(work: () => Promise<T>): Promise<T | string> {
-  try {
-    return await work();
-  } catch (error) {
-    const isTheModels =
-      error instanceof ModelRejected || (error instanceof ProtocolError && !(error instanceof Unavailable));
-    if (!isTheModels) throw error;
-    return error.message;
-  }
-}
-
 async function hashesOf(files: ReadonlyMap<string, Content>): Promise<FileHashes> {
   const hashes: { [path: string]: string } = {};
   for (const [path, content] of files) hashes[path] = await content.sha256();
@@ -284,13 +233,4 @@ async function hashesOf(files: ReadonlyMap<string, Content>): Promise<FileHashes
 
 function sizeOf(files: ReadonlyMap<string, Content>): number {
   return Array.from(files.values()).reduce((sum, { size }) => sum + size, 0);
-}
-
-function linesOf(text: string): string[] {
-  return text.replace(/\r?\n$/, '').split(/\r?\n/);
-}
-
-function shown(labels: readonly string[]): string {
-  const text = labels.join(', ');
-  return text.length > 200 ? `${text.slice(0, 200)}…` : text;
 }

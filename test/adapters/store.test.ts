@@ -298,7 +298,9 @@ describe('a store in S3 behind a bad connection', () => {
     spoiled = 0;
     ranges.length = 0;
     proxy = createServer(async (request, response) => {
-      const answer = await fetch(aws.endpoint + request.url, { headers: { range: request.headers.range ?? '' } });
+      const { range = '', 'if-match': tag } = request.headers;
+      const headers = { range, ...(tag === undefined ? {} : { 'if-match': tag }) };
+      const answer = await fetch(aws.endpoint + request.url, { headers });
       const body = Buffer.from(await answer.arrayBuffer());
       const isObject = request.url?.includes('model.onnx') && spoil !== undefined;
       const sent = isObject ? spoil?.(body) : body;
@@ -335,6 +337,26 @@ describe('a store in S3 behind a bad connection', () => {
     const { path } = await store.fetch('m', '1', 'model.onnx');
     expect(Buffer.compare(readFileSync(path), content)).toBe(0);
     expect(ranges).toEqual([0, 30_000, 60_000, 90_000].map((start) => `bytes=${start}-99999`));
+  });
+
+  test('so is the content of a file that is read as a stream', async () => {
+    const prefix = `bad-${nextName++}/`;
+    await put(`${prefix}m/1/model.onnx`, content);
+    const cache = new DiskCache({ folder: join(folder, prefix), share: 0.5 });
+    const file = (await new S3Repository({ bucket: BUCKET, prefix }, cache).files('m')).get('1/model.onnx');
+    const read = async (): Promise<Buffer> => {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of file?.open() ?? []) chunks.push(chunk);
+      return Buffer.concat(chunks);
+    };
+    spoil = (body) => (spoiled < 3 ? body.subarray(0, 30_000) : body);
+    expect(Buffer.compare(await read(), content)).toBe(0);
+    expect(spoiled).toBe(3);
+    spoil = (body) => body.subarray(0, 0);
+    await expect(read()).rejects.toThrow(/^the model repository can't be read/);
+    await put(`${prefix}m/1/model.onnx`, 'another one');
+    spoil = (body) => body.subarray(0, 30_000);
+    await expect(read()).rejects.toThrow("can't be read: PreconditionFailed");
   });
 
   test('one that always breaks off is given up; nothing half is left', async () => {

@@ -150,6 +150,32 @@ test.each([
   expect([decision.code, decision.text]).toEqual([code, expect.stringContaining(sentence)]);
 });
 
+test.each([
+  ['metrics.json', 'x'.repeat(17 * 1024 ** 2), 'parity', 'metrics.json has 17825792 bytes; expected at most 16777216'],
+  ['metrics.json', 'null', 'parity', 'is of another model'],
+  ['metrics.json', '{', 'parity', 'metrics.json is no JSON'],
+  ['golden.json', 'x'.repeat(17 * 1024 ** 2), 'golden', 'golden.json has 17825792 bytes'],
+  ['golden.json', '{"request": {"inputs": []}}', 'golden', 'golden.json'],
+  ['labels.txt', 'x'.repeat(17 * 1024 ** 2), 'not-loadable', 'labels.txt has 17825792 bytes'],
+])('a job whose %s is bad: %#', { timeout: 60_000 }, async (file, content, code, sentence) => {
+  const world = challengers.world();
+  const run = world.trained('good');
+  writeFileSync(join(world.root, 'staging/digits/good/output/model', file), content);
+  const decision = await world.judge.judge(run);
+  expect([decision.code, decision.text]).toEqual([code, expect.stringContaining(sentence)]);
+});
+
+test('a first version with a configuration that can not be read is rejected', async () => {
+  const world = challengers.world();
+  for (const file of ['1', 'config.pbtxt', 'labels.txt']) {
+    rmSync(join(world.root, 'models/digits', file), { recursive: true });
+  }
+  const run = world.trained('good');
+  writeFileSync(join(world.root, 'staging/digits/good/output/model/config.pbtxt'), 'name: [');
+  const { code, text } = await world.judge.judge(run);
+  expect([code, text]).toEqual(['not-loadable', expect.stringContaining("config.pbtxt can't be read")]);
+});
+
 test('a job does not write its own decision', async () => {
   const world = challengers.world();
   const run = world.trained('constant');
