@@ -103,6 +103,23 @@ test('the load failures are those of this deployment', () => {
   }
 });
 
+test.each([
+  ['serving', serving],
+  ['retraining', retraining],
+])('the topic of %s lets alarms of the account in, as its policy replaces the one that would', (_, template) => {
+  const { PolicyDocument } = propertiesOf(template, 'AWS::SNS::TopicPolicy');
+  const [topic] = Object.keys(resourcesOf(template, 'AWS::SNS::Topic'));
+  const allowed = PolicyDocument.Statement.filter(({ Effect }: { Effect: string }) => Effect === 'Allow');
+  expect(allowed).toEqual([
+    expect.objectContaining({
+      Action: 'sns:Publish',
+      Principal: { Service: 'cloudwatch.amazonaws.com' },
+      Resource: { Ref: topic },
+      Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
+    }),
+  ]);
+});
+
 test('only HTTPS publishes to the topic, and an address in the configuration is subscribed', () => {
   expect(JSON.stringify(resourcesOf(serving, 'AWS::SNS::TopicPolicy'))).toContain('"aws:SecureTransport":"false"');
   serving.resourceCountIs('AWS::SNS::Subscription', 0);
