@@ -1,5 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import { type IMetric, MathExpression, Stats } from 'aws-cdk-lib/aws-cloudwatch';
+import { Stats } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Topic } from 'aws-cdk-lib/aws-sns';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { StateMachine } from 'aws-cdk-lib/aws-stepfunctions';
@@ -33,28 +33,21 @@ export class RetrainingAlarms extends Construct {
       const metric = queue.metricApproximateNumberOfMessagesVisible({ period: PERIOD, statistic: Stats.MAXIMUM });
       soundingAlarm(this, section, topic, { section, sentence, metric, threshold: 1 });
     }
+    // One that somebody has stopped is no news to them.
     for (const [model, machine] of Object.entries(stateMachines)) {
+      const sum = { period: PERIOD, statistic: Stats.SUM };
       soundingAlarm(this, `FailedRuns-${model}`, topic, {
         section: 'FailedRuns',
-        sentence: `A run that trains ${model} failed, took too long, or was stopped.`,
-        metric: notSucceeded(machine),
+        sentence: `A run that trains ${model} failed.`,
+        metric: machine.metricFailed(sum),
+        threshold: 1,
+      });
+      soundingAlarm(this, `LateRuns-${model}`, topic, {
+        section: 'LateRuns',
+        sentence: `A run that trains ${model} took longer than all of its states may take together.`,
+        metric: machine.metricTimedOut(sum),
         threshold: 1,
       });
     }
   }
-}
-
-function notSucceeded(machine: StateMachine): IMetric {
-  const sum = { period: PERIOD, statistic: Stats.SUM };
-  return new MathExpression({
-    label: 'runs that did not succeed',
-    // Step Functions writes none where nothing happened.
-    expression: 'FILL(failed, 0) + FILL(late, 0) + FILL(stopped, 0)',
-    usingMetrics: {
-      failed: machine.metricFailed(sum),
-      late: machine.metricTimedOut(sum),
-      stopped: machine.metricAborted(sum),
-    },
-    period: PERIOD,
-  });
 }

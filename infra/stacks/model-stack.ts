@@ -30,6 +30,8 @@ export class ModelStack extends Stack {
       serverAccessLogsBucket: accessLogs,
       serverAccessLogsPrefix: 'repository/',
     });
+    // A job that was to go on has done so long before.
+    this.repository.addLifecycleRule({ prefix: 'checkpoints/', expiration: Duration.days(30) });
     this.datasets = new Bucket(this, 'Datasets', {
       ...PRIVATE,
       serverAccessLogsBucket: accessLogs,

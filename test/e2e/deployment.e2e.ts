@@ -117,7 +117,7 @@ test('without a signature nothing is answered', async () => {
 test('a cold call and a warm one, each with its line of metrics', async () => {
   expect(deployment.containers()).toHaveLength(0);
   const answer = await call(INFER, { body: sample });
-  expect([answer.status, answer.text]).toEqual([200, expect.stringContaining('"0.997350:7:7"')]);
+  expect([answer.status, answer.text]).toEqual([200, expect.stringContaining('"0.998508:7:7"')]);
   const cold = written();
   for (const metric of [
     'ColdStartInit',

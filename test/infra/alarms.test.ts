@@ -72,14 +72,18 @@ describe('the alarms of retraining', () => {
     expect(watched).toEqual(expect.arrayContaining(queues));
   });
 
-  test('FailedRuns counts executions that failed, timed out or were aborted', () => {
-    const { Metrics } = named('FailedRuns') as { Metrics: { Expression?: string; MetricStat?: object }[] };
-    expect(Metrics.map(({ Expression }) => Expression).filter(Boolean)).toEqual([
-      'FILL(failed, 0) + FILL(late, 0) + FILL(stopped, 0)',
-    ]);
-    for (const MetricName of ['ExecutionsFailed', 'ExecutionsTimedOut', 'ExecutionsAborted']) {
-      expect(JSON.stringify(Metrics)).toContain(`"MetricName":"${MetricName}"`);
-    }
+  test.each([
+    ['FailedRuns', 'ExecutionsFailed'],
+    ['LateRuns', 'ExecutionsTimedOut'],
+  ])('%s counts %s', (section, MetricName) => {
+    const [machine] = Object.keys(resourcesOf(retraining, 'AWS::StepFunctions::StateMachine'));
+    expect(named(section)).toMatchObject({
+      Namespace: 'AWS/States',
+      MetricName,
+      Statistic: 'Sum',
+      Threshold: 1,
+      Dimensions: [{ Name: 'StateMachineArn', Value: { Ref: machine } }],
+    });
   });
 });
 
@@ -97,6 +101,23 @@ test('the load failures are those of this deployment', () => {
     const inference = inferenceFunction(template);
     expect([inference.Environment.Variables.METRICS_NAMESPACE]).toEqual(namespaces(template));
   }
+});
+
+test.each([
+  ['serving', serving],
+  ['retraining', retraining],
+])('the topic of %s lets alarms of the account in, as its policy replaces the one that would', (_, template) => {
+  const { PolicyDocument } = propertiesOf(template, 'AWS::SNS::TopicPolicy');
+  const [topic] = Object.keys(resourcesOf(template, 'AWS::SNS::Topic'));
+  const allowed = PolicyDocument.Statement.filter(({ Effect }: { Effect: string }) => Effect === 'Allow');
+  expect(allowed).toEqual([
+    expect.objectContaining({
+      Action: 'sns:Publish',
+      Principal: { Service: 'cloudwatch.amazonaws.com' },
+      Resource: { Ref: topic },
+      Condition: { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } },
+    }),
+  ]);
 });
 
 test('only HTTPS publishes to the topic, and an address in the configuration is subscribed', () => {

@@ -36,17 +36,28 @@ test('models and data are versioned, logged, and old versions expire', () => {
       VersioningConfiguration: { Status: 'Enabled' },
       LoggingConfiguration: Match.anyValue(),
       LifecycleConfiguration: {
-        Rules: [
+        Rules: Match.arrayWith([
           Match.objectLike({
             AbortIncompleteMultipartUpload: { DaysAfterInitiation: 7 },
             NoncurrentVersionExpiration: { NoncurrentDays: 90 },
             Status: 'Enabled',
           }),
-        ],
+        ]),
       },
     },
     2,
   );
+});
+
+test('checkpoints of jobs go after a month, and nothing else that is there now', () => {
+  const rules = buckets.flatMap(({ Properties }) => Properties.LifecycleConfiguration.Rules);
+  const expiring = rules.filter(
+    ({ ExpirationInDays }: { ExpirationInDays?: number }) => ExpirationInDays !== undefined,
+  );
+  expect(expiring).toEqual([
+    { ExpirationInDays: 90, Status: 'Enabled' },
+    { ExpirationInDays: 30, Prefix: 'checkpoints/', Status: 'Enabled' },
+  ]);
 });
 
 test('the repository is seeded with every file of model-artifacts but the samples', () => {

@@ -97,7 +97,7 @@ describe.each(KINDS)('promotion on $name', { timeout: 60_000 }, ({ open }) => {
     expect([release.live, actions(release)]).toEqual(['2', 'adopt 1, publish 2, promote 2']);
     const [, published, promoted] = release.history ?? [];
     expect(published).toMatchObject({ by: 'retraining', run: 'good', metrics: { accuracy: 0.99 } });
-    expect(promoted?.reason).toBe('job good: accuracy 0.9944, +0.0000 to the one before');
+    expect(promoted?.reason).toBe('job good: accuracy 0.9972, +0.0000 to the one before');
     const files = await stores.models.files('digits');
     const own = [...files.keys()].filter((path) => path.startsWith('2/'));
     const names = ['decision.json', 'golden.json', 'lineage.json', 'metrics.json', 'model.onnx', 'report.html'];
