@@ -22,8 +22,8 @@ const DEPTH = 3;
 export class DiskCache {
   readonly #settings: DiskCacheSettings;
   #opened: Promise<{ entries: Map<string, Entry>; maxBytes: number }> | undefined;
-  /** Entries on their way out, by path. */
-  readonly #leaving = new Map<string, Promise<void>>();
+  /** The entry on its way out, one at a time: its room is not free yet. */
+  #leaving: { readonly path: string; readonly bytes: number; readonly gone: Promise<void> } | undefined;
 
   constructor(settings: DiskCacheSettings) {
     this.#settings = settings;
@@ -60,10 +60,9 @@ export class DiskCache {
   /** The entry, in use: the one that is there, or one that there is room for. What others did meanwhile is seen. */
   async #taken(entries: Map<string, Entry>, path: string, bytes: number, maxBytes: number): Promise<Entry> {
     for (;;) {
-      await this.#leaving.get(path);
-      const used = Array.from(entries.values()).reduce((sum, entry) => sum + entry.bytes, 0);
-      const known = entries.get(path) ?? (used + bytes <= maxBytes ? { bytes, uses: 0, usedAt: 0 } : undefined);
-      if (known !== undefined) {
+      const held = Array.from(entries.values()).reduce((sum, entry) => sum + entry.bytes, this.#leaving?.bytes ?? 0);
+      const known = entries.get(path) ?? (held + bytes <= maxBytes ? { bytes, uses: 0, usedAt: 0 } : undefined);
+      if (known !== undefined && this.#leaving?.path !== path) {
         known.uses++;
         known.usedAt = Date.now();
         entries.set(path, known);
@@ -72,16 +71,23 @@ export class DiskCache {
       if (bytes > maxBytes) {
         throw new ModelRejected(`the version has ${bytes} bytes; this machine has room for at most ${maxBytes}`);
       }
-      const idle = Array.from(entries).filter(([, { uses }]) => uses === 0);
-      const [oldest] = idle.sort(([, a], [, b]) => a.usedAt - b.usedAt)[0] ?? [];
-      if (oldest === undefined) {
-        throw new NoRoom('there is no room left on this machine for the model, while others are in use', 1);
-      }
-      entries.delete(oldest);
-      const gone = rm(join(this.#settings.folder, oldest), { recursive: true, force: true });
-      this.#leaving.set(oldest, gone);
-      await gone.finally(() => this.#leaving.delete(oldest));
+      await (this.#leaving?.gone ?? this.#removeOldest(entries));
     }
+  }
+
+  async #removeOldest(entries: Map<string, Entry>): Promise<void> {
+    const idle = Array.from(entries).filter(([, { uses }]) => uses === 0);
+    const [oldest] = idle.sort(([, a], [, b]) => a.usedAt - b.usedAt);
+    if (oldest === undefined) {
+      throw new NoRoom('there is no room left on this machine for the model, while others are in use', 1);
+    }
+    const [path, { bytes }] = oldest;
+    entries.delete(path);
+    const gone = rm(join(this.#settings.folder, path), { recursive: true, force: true }).finally(() => {
+      this.#leaving = undefined;
+    });
+    this.#leaving = { path, bytes, gone };
+    await gone;
   }
 
   async #open(): Promise<{ entries: Map<string, Entry>; maxBytes: number }> {

@@ -74,6 +74,8 @@ export class Catalogue {
     else this.#overrides.set(model, override);
     this.#entries.delete(model);
     this.#rejected.delete(model);
+    // A look that is under way sees the model as it was.
+    this.#looks.delete(model);
   }
 
   /**
@@ -96,7 +98,11 @@ export class Catalogue {
 
   /** Looks at the store, once for all who want to know at the same time. */
   look(model: string): Promise<Listing> {
-    const look = this.#looks.get(model) ?? this.#look(model).finally(() => this.#looks.delete(model));
+    const underWay = this.#looks.get(model);
+    if (underWay !== undefined) return underWay;
+    const look = this.#look(model).finally(() => {
+      if (this.#looks.get(model) === look) this.#looks.delete(model);
+    });
     this.#looks.set(model, look);
     return look;
   }
@@ -114,10 +120,12 @@ export class Catalogue {
         this.#log.warn({ model, reason: error.message }, 'serving what was known of the model');
         return known;
       });
+    const isOld = this.#overrides.get(model) !== override;
     const found = { ...stored, config: override?.config ?? stored.config };
     const released = this.#readRelease(model, stored.release, known);
     this.#rejected.delete(model);
     const listing = { ...found, released, servable: servable(found, released) };
+    if (isOld) return listing;
     // A model that is not there is not remembered, or names made up by clients would fill the memory.
     if (found.versions.length > 0) this.#entries.set(model, { listing, readAt, askedSince: false });
     else this.#entries.delete(model);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { DiskCache } from '../../functions/adapters/disk-cache.ts';
-import { ModelRejected } from '../../functions/inference/ports.ts';
+import { ModelRejected, NoRoom } from '../../functions/inference/ports.ts';
 import { Unavailable } from '../../functions/protocol/errors.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'serverless-onnx-disk-'));
@@ -69,4 +69,19 @@ test('without a limit it may take its share of what is free', async () => {
   const free = new DiskCache({ folder, share: 0.5 });
   await expect(free.use('a/1/x', 2 ** 60, bytes(1))).rejects.toThrow(/has room for at most \d+/);
   (await free.use('a/1/x', 10, bytes(10))).done();
+});
+
+test('at the same time no more is made than fits, and what is asked for while it goes is not taken for there', async () => {
+  for (let round = 0; round < 20; round++) {
+    (await use('a/1/x', 100)).done();
+    const names = ['b', 'a', 'c'];
+    const uses = await Promise.allSettled(names.map((name) => use(`${name}/1/x`, 100)));
+    const made = names.filter((_, i) => uses[i]?.status === 'fulfilled');
+    expect(made).toHaveLength(1);
+    expect(there()).toEqual(made);
+    for (const result of uses) {
+      if (result.status === 'fulfilled') result.value.done();
+      else expect(result.reason).toBeInstanceOf(NoRoom);
+    }
+  }
 });

@@ -79,7 +79,7 @@ export async function startServer(environment: Environment): Promise<ServerProce
       logged.push(line);
       if (line.msg === 'serving') resolve(line.url as string);
     });
-    child.once('exit', (code) => reject(new Error(`the server ended with code ${code} before it served`)));
+    child.once('exit', (code, signal) => reject(new Error(`the server ended (${signal ?? code}) before it served`)));
   });
   return {
     url,
