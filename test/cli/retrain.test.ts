@@ -45,7 +45,7 @@ describe('explain', () => {
     }
     expect(stdout).toContain(lineage.manifest.sha256);
     expect(stdout).toMatch(/worse-than-live +yes +its accuracy minus that of the live version is -0\.0056/);
-    expect(stdout).toMatch(/promote 2 +retraining +job one-off: accuracy 0\.9889, -0\.0056 to the one before/);
+    expect(stdout).toMatch(/promote 2 +retraining +job one-off: accuracy 0\.9916, -0\.0056 to the one before/);
     expect(stdout).toMatch(/pin 2 +ada/);
   });
 
