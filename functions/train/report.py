@@ -16,12 +16,14 @@ MAX_MISTAKES = 24
 # Above this many classes the matrix is a list of the most frequent confusions.
 MAX_MATRIX = 40
 WIDTH, HEIGHT, MARGIN = 560, 220, 44
+# Of a cell of the matrix, at most: its number is read on it, on a light page and on a dark one.
+SHADE = 0.5
 
 STYLE = """
 :root { color-scheme: light dark; --line: #2563eb; --other: #d97706; }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
 table { border-collapse: collapse; } th, td { padding: .2rem .6rem; text-align: right; }
-.matrix td { min-width: 2.2rem; text-align: center; } caption { text-align: left; }
+.facts td { text-align: left; overflow-wrap: anywhere; } .matrix td { min-width: 2.2rem; text-align: center; } caption { text-align: left; }
 figure { display: inline-block; margin: .5rem; text-align: center; font-size: .85rem; }
 figure img { width: 96px; height: 96px; image-rendering: pixelated; }
 svg { max-width: 100%; } svg text { fill: currentColor; font-size: 12px; }
@@ -139,7 +141,7 @@ def _matrix(confusion: np.ndarray, classes: tuple[str, ...]) -> str:
     rows = "".join(
         f"<tr><th>{escape(name)}</th>"
         + "".join(
-            f'<td style="background:rgb(37 99 235 / {share:.2f})">{count or ""}</td>'
+            f'<td style="background:rgb(37 99 235 / {SHADE * share:.2f})">{count or ""}</td>'
             for count, share in zip(confusion[i].tolist(), shares[i].tolist())
         )
         + "</tr>"
@@ -179,7 +181,7 @@ def _facts(metrics: dict[str, Any]) -> str:
     rows = "".join(
         f"<tr><td>{escape(name)}</td><td>{escape(str(value))}</td></tr>" for name, value in facts.items()
     )
-    return f"<h2>How it was made</h2>\n<table>{rows}</table>"
+    return f'<h2>How it was made</h2>\n<table class="facts">{rows}</table>'
 
 
 def _percent(share: float | None) -> str:
