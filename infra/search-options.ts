@@ -33,7 +33,7 @@ export const SEARCH = z.strictObject(
     jobs: integer(1, 750).default(10),
     parallelJobs: integer(1, 100).default(2),
     ranges: z.record(z.string(), range, { error: 'an object of ranges' }),
-    objective: matching(/^[\w-]{1,255}$/, 'the name of a metric').default('val_accuracy'),
+    objective: matching(/^[\w-]{1,255}$/, 'the name of a metric').default('held_out_accuracy'),
     maximise: flag().default(true),
   },
   { error: 'an object with jobs, parallelJobs, ranges, objective and maximise' },

@@ -43,8 +43,9 @@ export const TRAINING_OPTIONS = {
     .record(z.string(), hyperParameter, { error: 'an object of options of the training program' })
     .default({}),
   metrics: listOf(matching(/^[\w-]{1,255}$/, 'names of metrics'), 'a list of names of metrics').default([
-    'val_accuracy',
     'loss',
+    'val_accuracy',
+    'held_out_accuracy',
   ]),
   search: SEARCH.optional(),
   ...GUARD_OPTIONS,
@@ -63,6 +64,8 @@ const SCHEMA = z.strictObject(TRAINING_OPTIONS).superRefine((options, context) =
   const given = Object.keys(options.hyperParameters);
   if (given.some(isWrong)) refuse('hyperParameters', 'names of small letters, digits and dashes');
   const tried = Object.keys(options.search?.ranges ?? {});
+  if (given.includes('name')) refuse('hyperParameters', 'no name, which is that of the model’s folder');
+  if (tried.includes('name')) refuse('search', 'no range of name, which is that of the model’s folder');
   if (tried.some(isWrong)) refuse('search', 'names of small letters, digits and dashes in ranges');
   const twice = tried.find((name) => given.includes(name));
   if (twice !== undefined) refuse('search', `no range of ${twice}, which is one of hyperParameters`);

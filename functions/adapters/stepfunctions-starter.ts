@@ -4,8 +4,15 @@ import {
   ExecutionDoesNotExist,
   SFNClient,
   StartExecutionCommand,
+  StopExecutionCommand,
 } from '@aws-sdk/client-sfn';
-import { type ExecutionInput, type ExecutionState, executionName, type Starter } from '../retrain/ports.ts';
+import {
+  type ExecutionInput,
+  type ExecutionState,
+  executionName,
+  type Starter,
+  type Stopper,
+} from '../retrain/ports.ts';
 
 const STATES: { readonly [status: string]: ExecutionState } = {
   RUNNING: 'running',
@@ -17,13 +24,13 @@ const STATES: { readonly [status: string]: ExecutionState } = {
 };
 
 /** Starts executions of Step Functions. A name is used once in 90 days, so that an upload is never trained on twice. */
-export class StepFunctionsStarter implements Starter {
+export class StepFunctionsStarter implements Starter, Stopper {
   readonly #client = new SFNClient();
-  readonly #stateMachines: { readonly [model: string]: string };
+  readonly #stateMachineOf: (model: string) => string | undefined;
 
-  /** @param stateMachines the ARN of each model's */
-  constructor(stateMachines: { readonly [model: string]: string }) {
-    this.#stateMachines = stateMachines;
+  /** @param stateMachineOf the ARN of a model's, where it has one */
+  constructor(stateMachineOf: (model: string) => string | undefined) {
+    this.#stateMachineOf = stateMachineOf;
   }
 
   async start(input: ExecutionInput): Promise<string> {
@@ -45,7 +52,7 @@ export class StepFunctionsStarter implements Starter {
   }
 
   async state(model: string, execution: string): Promise<ExecutionState | undefined> {
-    const executionArn = `${this.#stateMachine(model).replace(':stateMachine:', ':execution:')}:${execution}`;
+    const executionArn = this.#execution(model, execution);
     try {
       const { status = '' } = await this.#client.send(new DescribeExecutionCommand({ executionArn }));
       return STATES[status];
@@ -55,8 +62,21 @@ export class StepFunctionsStarter implements Starter {
     }
   }
 
+  /** SageMaker's job is stopped with it. */
+  async stop(model: string, execution: string, cause: string): Promise<void> {
+    try {
+      await this.#client.send(new StopExecutionCommand({ executionArn: this.#execution(model, execution), cause }));
+    } catch (error) {
+      if (!(error instanceof ExecutionDoesNotExist)) throw error;
+    }
+  }
+
+  #execution(model: string, name: string): string {
+    return `${this.#stateMachine(model).replace(':stateMachine:', ':execution:')}:${name}`;
+  }
+
   #stateMachine(model: string): string {
-    const arn = Object.hasOwn(this.#stateMachines, model) ? this.#stateMachines[model] : undefined;
+    const arn = this.#stateMachineOf(model);
     if (arn === undefined) {
       throw new Error(`'${model}' has no state machine; expected a deployment since it has its training.json`);
     }

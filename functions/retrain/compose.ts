@@ -31,6 +31,8 @@ export type Outside = {
   readonly snapshotAt: (model: string, id: string) => string;
   readonly decode: Decode;
   readonly content: (text: string) => Content;
+  /** In place of what each training.json says. */
+  readonly quietSeconds?: number | undefined;
   readonly now: () => Date;
 };
 
@@ -47,15 +49,16 @@ export type Loop = {
 
 /** Puts the guards together. */
 export function loopOf(outside: Outside): Loop {
-  const { dataset, models, starter, notifier, heldOut, snapshotAt, decode, content, now } = outside;
+  const { dataset, models, starter, notifier, heldOut, snapshotAt, decode, content, quietSeconds, now } = outside;
   const ledger = new Ledger(outside.ledger);
   const queue = new Queue(outside.ledger);
   const budget = new Budget(outside.budget, content);
   const snapshots = new Snapshots(outside.snapshots, dataset, content);
   const runs = new Runs({ ledger, queue, budget, starter, notifier, models, snapshotAt, now });
   const control = outside.ledger;
-  const gatekeeper = new Gatekeeper({ dataset, models, control, snapshots, heldOut, ledger, queue, runs, decode, now });
+  const shared = { dataset, models, ledger, queue, now };
+  const gatekeeper = new Gatekeeper({ ...shared, control, snapshots, heldOut, runs, decode, quietSeconds });
   const conclude = new Conclude(ledger, runs, now);
-  const reconciler = new Reconciler({ dataset, models, gatekeeper, conclude, ledger, queue, starter, now });
+  const reconciler = new Reconciler({ ...shared, gatekeeper, conclude, starter });
   return { gatekeeper, reconciler, conclude, ledger, queue, budget, runs, snapshots };
 }

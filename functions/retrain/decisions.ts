@@ -20,6 +20,8 @@ export type StoredDecision = Decision & {
   readonly held_out_sha256?: string;
 };
 
+export type ToldDecision = Pick<Decision, 'outcome' | 'code' | 'text' | 'gates'>;
+
 /** What the judge has decided, once for each training job. */
 export class Decisions {
   readonly #repository: ModelRepository;
@@ -51,6 +53,11 @@ export class Decisions {
 /** The document's text, which is the same for the same decision. */
 export function documentOf(document: object): string {
   return `${JSON.stringify(document, null, 2)}\n`;
+}
+
+/** What of a decision the workflow and the ledger need; the figures of each class are in the one that is kept. */
+export function toldOf({ outcome, code, text, gates }: Decision): ToldDecision {
+  return { outcome, ...(code === undefined ? {} : { code }), text, gates };
 }
 
 function pathOf(job: string): string {

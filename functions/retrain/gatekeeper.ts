@@ -28,6 +28,8 @@ export type GatekeeperParts = {
   readonly queue: Queue;
   readonly runs: Runs;
   readonly decode: Decode;
+  /** In place of what each training.json says. */
+  readonly quietSeconds?: number | undefined;
   readonly now: () => Date;
 };
 
@@ -77,7 +79,8 @@ export class Gatekeeper {
       return { outcome: 'empty' };
     }
     const guards = await rejectedOr(guardsOf(this.#parts.models, model));
-    const waits = notQuiet(files, guards instanceof Rejected ? GUARDS.quietSeconds[0] : guards.quietSeconds, listedAt);
+    const said = guards instanceof Rejected ? GUARDS.quietSeconds[0] : guards.quietSeconds;
+    const waits = notQuiet(files, this.#parts.quietSeconds ?? said, listedAt);
     if (waits !== undefined) return waits;
     const seen = {
       model,

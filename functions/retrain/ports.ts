@@ -22,6 +22,22 @@ export interface Starter {
   state(model: string, execution: string): Promise<ExecutionState | undefined>;
 }
 
+/** Ends executions before their time. */
+export interface Stopper {
+  /** One that has ended already stays as it is. @throws Error where it can't be stopped, with the reason */
+  stop(model: string, execution: string, reason: string): Promise<void>;
+}
+
+/** An execution that failed, and waits until somebody has it started again. */
+export type WaitingRun = { readonly model: string; readonly id: string; readonly execution: string };
+
+export interface FailedRuns {
+  /** From oldest to newest, as far as that is known. */
+  waiting(model: string | undefined): Promise<readonly WaitingRun[]>;
+  /** It waits no longer. */
+  remove(run: WaitingRun): Promise<void>;
+}
+
 /** One execution of each upload; `-r1`, `-r2` … are repetitions that somebody asked for. */
 export function executionName({ id, rerun }: Pick<ExecutionInput, 'id' | 'rerun'>): string {
   return rerun === 0 ? id : `${id}-r${rerun}`;

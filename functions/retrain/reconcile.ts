@@ -65,7 +65,7 @@ export class Reconciler {
     if (found === 'running') return;
     if (found === undefined && now().getTime() - Date.parse(running.since) < GRACE_MS) return;
     const state = found === 'stopped' ? 'stopped' : 'failed';
-    const text = `${REASONS[found ?? 'failed']}; expected a look at its history in Step Functions`;
+    const text = `${REASONS[found ?? 'failed']}; expected a look at the history of the execution`;
     const reason = { code: state === 'stopped' ? 'stopped' : 'training-failed', text };
     await conclude.end({ model, id: entry.id, execution: entry.execution, state, reason });
   }

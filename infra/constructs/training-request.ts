@@ -36,7 +36,7 @@ export function trainingRequest(props: TrainingRequestProps, roleArn: string): o
   const { model, options, image } = props;
   return {
     TrainingJobName: jobName(model),
-    HyperParameters: hyperParameters(options),
+    HyperParameters: hyperParameters(props),
     AlgorithmSpecification: { TrainingImage: image.uri, ...algorithm(options) },
     ...whatEachJobIs(props, roleArn),
     ...checkpoints(props),
@@ -47,7 +47,7 @@ export function trainingRequest(props: TrainingRequestProps, roleArn: string): o
 export function tunedTrainingRequest(props: TrainingRequestProps, roleArn: string): object {
   const { options, image } = props;
   return {
-    StaticHyperParameters: hyperParameters(options),
+    StaticHyperParameters: hyperParameters(props),
     AlgorithmSpecification: { TrainingImage: image.uri, ...algorithm(options) },
     ...whatEachJobIs(props, roleArn),
   };
@@ -140,9 +140,11 @@ function jobName(model: string): string {
 }
 
 /** The API takes texts only. */
-function hyperParameters({ hyperParameters: own }: TrainingOptions): { [name: string]: string } {
+function hyperParameters({ model, options }: TrainingRequestProps): { [name: string]: string } {
   return {
-    ...Object.fromEntries(Object.entries(own).map(([name, value]) => [name, `${value}`])),
+    ...Object.fromEntries(Object.entries(options.hyperParameters).map(([name, value]) => [name, `${value}`])),
+    // The toolkit reads values as JSON where they are: a model called 1.50 must not become 1.5.
+    name: JSON.stringify(model),
     sagemaker_program: 'train.py',
     sagemaker_submit_directory: CODE_FOLDER,
     sagemaker_torch_distributed_enabled: 'true',

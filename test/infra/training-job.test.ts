@@ -7,6 +7,7 @@ import { WrongConfig } from '../../infra/config.ts';
 import { trainingImage } from '../../infra/constructs/training-image.ts';
 import { TrainingJob } from '../../infra/constructs/training-job.ts';
 import { readTrainingOptions } from '../../infra/training-options.ts';
+import { trainingProgram } from '../../infra/training-program.ts';
 import { definitionIn, EXECUTION_HASH, type Request, requestIn, wrongIn } from './requests.ts';
 import { flat, rightsOf } from './rights.ts';
 import { machineRights, TRAINING_RIGHTS } from './training-rights.ts';
@@ -75,6 +76,7 @@ describe('the request', () => {
       EnableInterContainerTrafficEncryption: false,
       HyperParameters: {
         epochs: '5',
+        name: '"digits"',
         sagemaker_program: 'train.py',
         sagemaker_submit_directory: '/opt/ml/input/data/code',
         sagemaker_torch_distributed_enabled: 'true',
@@ -87,6 +89,10 @@ describe('the request', () => {
       RetryStrategy: { MaximumRetryAttempts: 2 },
       StoppingCondition: { MaxRuntimeInSeconds: 3_600 },
     });
+    const metrics = ['loss', 'val_accuracy', 'held_out_accuracy'];
+    expect(request.AlgorithmSpecification.MetricDefinitions).toEqual(
+      metrics.map((Name) => ({ Name, Regex: `\\b${Name}=([0-9.eE+-]+)` })),
+    );
     const [training, code] = request.InputDataConfig;
     expect(training).toEqual({
       ChannelName: 'training',
@@ -159,6 +165,12 @@ describe('the image', () => {
   });
 });
 
+test('the published program is Python alone: a requirements.txt would make the container ask a package index', () => {
+  const names = trainingProgram().files.map(({ key }) => key.slice(key.indexOf('/') + 1));
+  expect(names).toContain('train.py');
+  expect(names.filter((name) => !name.endsWith('.py'))).toEqual([]);
+});
+
 describe('training.json', () => {
   const read = (options: unknown) =>
     readTrainingOptions('model-artifacts/digits/training.json', JSON.stringify(options));
@@ -181,6 +193,7 @@ describe('training.json', () => {
     [{ epochs: 5 }, 'epochs is unknown; expected one of image, instanceType'],
     [{ hyperParameters: { Epochs: 1 } }, 'hyperParameters is {"Epochs":1}; expected names of small letters'],
     [{ hyperParameters: { epochs: [1] } }, 'hyperParameters.epochs is [1]; expected a text, a number, true or false'],
+    [{ hyperParameters: { name: 'mine' } }, 'expected no name, which is that of the model’s folder'],
     [[], 'is []; expected an object of options'],
   ])('%j is refused with a sentence', (options, sentence) => {
     expect(() => read(options)).toThrow(WrongConfig);

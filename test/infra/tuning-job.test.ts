@@ -128,7 +128,7 @@ describe('training.json', () => {
     expect(read({ search: { ranges: RANGES } }).search).toEqual({
       jobs: 10,
       parallelJobs: 2,
-      objective: 'val_accuracy',
+      objective: 'held_out_accuracy',
       maximise: true,
       ranges: { 'learning-rate': { min: 0.001, max: 0.1, scale: 'log', integer: false } },
     });
@@ -145,6 +145,7 @@ describe('training.json', () => {
       { search: { ranges: RANGES }, hyperParameters: { 'learning-rate': 1 } },
       'expected no range of learning-rate, which is one of hyperParameters',
     ],
+    [{ search: { ranges: { name: { values: ['a', 'b'] } } } }, 'expected no range of name'],
     [{ search: { ranges: { Epochs: RANGES['learning-rate'] } } }, 'expected names of small letters'],
     [searching({ min: 1, max: 1 }), 'search.ranges.l1 is {"min":1,"max":1}; expected a min that is less than max'],
     [searching({ min: 0, max: 1, scale: 'log' }), 'expected a min above 0, as scale is log'],

@@ -133,7 +133,7 @@ test('messages of an upload start one execution; those of something else are don
 });
 
 test('the same name again starts nothing, while it runs and after it has ended', async () => {
-  const starter = new StepFunctionsStarter({ m: stateMachine });
+  const starter = new StepFunctionsStarter((model) => (model === 'm' ? stateMachine : undefined));
   const input = { model: 'm', id, snapshot: `s3://${ARTIFACTS}/snapshots/m/${id}/`, rerun: 0 };
   expect(await starter.start(input)).toBe(id);
   expect(await starter.state('m', id)).toBe('running');

@@ -3,6 +3,7 @@ import type { Lineage } from '../../retrain/lineage.ts';
 import { Failure } from '../failure.ts';
 import { type Common, openRepository } from '../models/repository.ts';
 import { table } from '../table.ts';
+import { gatesTable } from './screen.ts';
 
 /** From a version, which every answer names, back to the data, the program and the decision. */
 export async function explain(model: string, wanted: string | undefined, options: Common): Promise<void> {
@@ -59,9 +60,7 @@ function made(lineage: Lineage): readonly (readonly [what: string, found: unknow
 }
 
 function decision({ decision: found }: Explanation): string {
-  return table(
-    (found?.gates ?? []).map(({ name, passed, text }) => ({ gate: name, passed: passed ? 'yes' : 'no', why: text })),
-  );
+  return gatesTable(found?.gates ?? []);
 }
 
 function history({ history: events }: Explanation): string {

@@ -4,8 +4,8 @@ import { decodeImage } from '../../adapters/image-file.ts';
 import { InlineEngine } from '../../adapters/inline-engine.ts';
 import { createLog } from '../../adapters/pino-log.ts';
 import { ModelLoader } from '../../inference/model-loader.ts';
+import { type ToldDecision, toldOf } from '../decisions.ts';
 import { readPlaces } from '../env.ts';
-import type { Gate } from '../gate.ts';
 import { Judge } from '../judge.ts';
 import { openStores } from '../stores.ts';
 import type { Judged, TrainedRun } from '../workflow.ts';
@@ -24,12 +24,10 @@ const loader = new ModelLoader(new InlineEngine(threads), log, {
 });
 const judge = new Judge({ ...stores, loader, decode: decodeImage, now: () => new Date() });
 
-/** @returns what the workflow and the ledger need; the figures of each class are in the decision that is kept */
-export async function handler(
-  run: TrainedRun,
-): Promise<Judged & { code?: string; text: string; gates: readonly Gate[] }> {
-  const { outcome, code, text, gates, live } = await judge.judge(run);
+export async function handler(run: TrainedRun): Promise<Judged & ToldDecision> {
+  const decision = await judge.judge(run);
+  const { outcome, code, text, live } = decision;
   const { model, id, job } = run;
   log.info({ model, id, job, outcome, code, live }, text);
-  return { outcome, ...(code === undefined ? {} : { code }), text, gates };
+  return toldOf(decision);
 }
