@@ -3,7 +3,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { networkInterfaces, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
 import { type Docker, startDocker } from './docker.ts';
@@ -135,13 +135,11 @@ type AssetManifest = {
   };
 };
 
-/** Where containers reach this machine. (An engine that has just made its first network does not tell the gateway.) */
+/** Where containers reach this machine. An engine that has just made its first network does not tell: it takes the first. */
 function bridgeAddress(docker: Docker): string {
-  const option = '{{index .Options "com.docker.network.bridge.name"}}';
-  const bridge = docker.run('network', 'inspect', 'bridge', '--format', option).trim();
-  const found = networkInterfaces()[bridge]?.find(({ family }) => family === 'IPv4');
-  if (found === undefined) throw new Error(`this machine has no address on Docker's bridge '${bridge}'`);
-  return found.address;
+  const both = '{{with index .IPAM.Config 0}}{{.Gateway}} {{.Subnet}}{{end}}';
+  const [gateway, subnet = ''] = docker.run('network', 'inspect', 'bridge', '--format', both).trimEnd().split(' ');
+  return gateway || subnet.replace(/\.\d+\/\d+$/, '.1');
 }
 
 /** @returns the tag of the image that stands for AWS's; it changes with what it is made of */
