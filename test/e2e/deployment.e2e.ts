@@ -8,6 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { HeadBucketCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { SFNClient } from '@aws-sdk/client-sfn';
+import { SNSClient } from '@aws-sdk/client-sns';
+import { SQSClient } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { httpServer } from '../../functions/adapters/http-server.ts';
 import { type SignedService, sign } from '../../functions/adapters/sigv4.ts';
@@ -16,6 +19,7 @@ import { ensureVenv } from '../../functions/cli/venv.ts';
 import { type Call, type Reply, rawCall } from '../setup/edges.ts';
 import { makeModels } from '../setup/models.ts';
 import { LocalDeployment } from './local-deployment.ts';
+import { type Deployed, testRetraining } from './retraining.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const DIGITS = join(ROOT, 'model-artifacts/digits');
@@ -29,6 +33,7 @@ const SOON_MS = 60_000;
 let deployment: LocalDeployment;
 let outputs: { [output: string]: string };
 let s3: S3Client;
+let clients: Deployed['clients'];
 let url: URL;
 let service: SignedService;
 /** Signs, as `npm run connect` does. */
@@ -47,7 +52,9 @@ beforeAll(async () => {
     AWS_SECRET_ACCESS_KEY: secretAccessKey = '',
   } = deployment.aws.env;
   const credentials = { accessKeyId, secretAccessKey };
-  s3 = new S3Client({ region, credentials, endpoint: deployment.aws.endpoint, forcePathStyle: true });
+  const settings = { region, credentials, endpoint: deployment.aws.endpoint };
+  s3 = new S3Client({ ...settings, forcePathStyle: true });
+  clients = { s3, sqs: new SQSClient(settings), sfn: new SFNClient(settings), sns: new SNSClient(settings) };
   deployment.cdk('bootstrap');
   deployment.buildImages();
   outputs = deployment.deploy();
@@ -101,7 +108,9 @@ test('the repository holds the models of model-artifacts', async () => {
     'models/digits/1/metrics.json',
     'models/digits/1/model.onnx',
     'models/digits/config.pbtxt',
+    'models/digits/evaluation.tar',
     'models/digits/labels.txt',
+    'models/digits/training.json',
   ]);
 });
 
@@ -272,10 +281,15 @@ describe('models that come after the deployment', () => {
   });
 });
 
+describe('an upload retrains the model', () => {
+  const deployed = (): Deployed => ({ outputs, clients, env: deployment.aws.env, versionsUntil });
+  testRetraining(deployed, { before: '1', after: '3' });
+});
+
 test('a second deployment changes nothing: what was added stays', async () => {
   deployment.deploy();
   const answer = await call(INFER, { body: sample });
-  expect(JSON.parse(answer.text)).toMatchObject({ model_version: '1' });
+  expect(JSON.parse(answer.text)).toMatchObject({ model_version: '3' });
   expect(JSON.parse((await call('/v2/models/scaled')).text)).toMatchObject({ versions: ['1'] });
 });
 

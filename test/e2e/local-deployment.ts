@@ -24,9 +24,7 @@ export class LocalDeployment {
     const docker = await startDocker();
     try {
       const baseImage = builtBaseImage(docker);
-      // Containers reach this machine there.
-      const bridge = docker.run('network', 'inspect', 'bridge', '--format', '{{(index .IPAM.Config 0).Gateway}}');
-      return new LocalDeployment(docker, await startLocalAws(bridge.trim(), docker.env), baseImage);
+      return new LocalDeployment(docker, await startLocalAws(bridgeAddress(docker), docker.env), baseImage);
     } catch (error) {
       await docker.stop();
       throw error;
@@ -45,7 +43,8 @@ export class LocalDeployment {
 
   /** Runs the CDK CLI on the project. @returns what it wrote */
   cdk(...args: readonly string[]): string {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [CDK, ...args, '--output', this.#output], {
+    const options = ['--context', 'trainer=callback', '--output', this.#output];
+    const { status, stdout, stderr } = spawnSync(process.execPath, [CDK, ...args, ...options], {
       cwd: ROOT,
       encoding: 'utf8',
       // The CLI remembers accounts in the home folder: those of an emulator may not meet those of AWS.
@@ -135,6 +134,13 @@ type AssetManifest = {
     };
   };
 };
+
+/** Where containers reach this machine. An engine that has just made its first network does not tell: it takes the first. */
+function bridgeAddress(docker: Docker): string {
+  const both = '{{with index .IPAM.Config 0}}{{.Gateway}} {{.Subnet}}{{end}}';
+  const [gateway, subnet = ''] = docker.run('network', 'inspect', 'bridge', '--format', both).trimEnd().split(' ');
+  return gateway || subnet.replace(/\.\d+\/\d+$/, '.1');
+}
 
 /** @returns the tag of the image that stands for AWS's; it changes with what it is made of */
 function builtBaseImage(docker: Docker): string {

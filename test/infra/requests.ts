@@ -1,9 +1,7 @@
 // State machines as CloudFormation and Step Functions would put them together.
 
-import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import type { Template } from 'aws-cdk-lib/assertions';
-import { ensureVenv } from '../../functions/cli/venv.ts';
 import { resourcesOf } from './deployments.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: a state is what each test says it is.
@@ -61,13 +59,6 @@ export type Request = any;
 /** The request of a task state, as the service would get it. */
 export function requestIn(parameters: unknown): Request {
   return evaluated(parameters, PATHS);
-}
-
-/** What AWS's own model of the API finds in each request, '' where nothing is wrong. */
-export async function wrongIn(operation: string, requests: Request[]): Promise<string[]> {
-  const script = `${import.meta.dirname}/wrong_requests.py`;
-  const input = JSON.stringify(requests);
-  return JSON.parse(execFileSync(await ensureVenv(), [script, operation], { input, encoding: 'utf8' }));
 }
 
 /** A part of a state with its JSON paths and intrinsic functions replaced by what they are in an execution. */

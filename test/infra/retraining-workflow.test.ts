@@ -6,9 +6,10 @@ import {
   MESSAGE_REFUSED,
   SAGEMAKER_SERVICE,
 } from '../../infra/constructs/retry-policies.ts';
-import { definitionIn, requestIn, wrongIn } from './requests.ts';
+import { definitionIn, requestIn } from './requests.ts';
 import { rightsOf } from './rights.ts';
 import { workflowWith } from './workflow.ts';
+import { wrongIn } from './wrong-requests.ts';
 
 /** The validator comes without types, and writes defaults into what it is given. */
 type AslValidator = (definition: object) => { readonly errors: readonly { readonly Message: string }[] };

@@ -8,9 +8,10 @@ import { trainingImage } from '../../infra/constructs/training-image.ts';
 import { TrainingJob } from '../../infra/constructs/training-job.ts';
 import { readTrainingOptions } from '../../infra/training-options.ts';
 import { trainingProgram } from '../../infra/training-program.ts';
-import { definitionIn, EXECUTION_HASH, type Request, requestIn, wrongIn } from './requests.ts';
+import { definitionIn, EXECUTION_HASH, type Request, requestIn } from './requests.ts';
 import { flat, rightsOf } from './rights.ts';
 import { machineRights, TRAINING_RIGHTS } from './training-rights.ts';
+import { wrongIn } from './wrong-requests.ts';
 
 const env = { account: '111122223333', region: 'eu-west-1' };
 type Given = { options?: object; model?: string; region?: string };

@@ -8,9 +8,10 @@ import { trainingImage } from '../../infra/constructs/training-image.ts';
 import { TrainingJob } from '../../infra/constructs/training-job.ts';
 import { TuningJob } from '../../infra/constructs/tuning-job.ts';
 import { readTrainingOptions } from '../../infra/training-options.ts';
-import { definitionIn, type Request, requestIn, wrongIn } from './requests.ts';
+import { definitionIn, type Request, requestIn } from './requests.ts';
 import { rightsOf } from './rights.ts';
 import { machineRights, TRAINING_RIGHTS } from './training-rights.ts';
+import { wrongIn } from './wrong-requests.ts';
 
 const RANGES = { 'learning-rate': { min: 0.001, max: 0.1, scale: 'log' } };
 

@@ -7,11 +7,21 @@ import { dirname, join } from 'node:path';
 import { ensureVenv } from '../../functions/cli/venv.ts';
 
 const PROGRAM = join(import.meta.dirname, '../../functions/train');
+/** The root of everything in a container; here a folder of each host stands for it. */
+const ROOT = '/opt/ml';
+/** As infra/constructs/training-request.ts has them. */
+const TOOLKIT = {
+  sagemaker_program: 'train.py',
+  sagemaker_submit_directory: `${ROOT}/input/data/code`,
+  sagemaker_torch_distributed_enabled: 'true',
+};
 
 export type JobRequest = {
   /** The folder that becomes the channel `training`. */
   readonly data: string;
-  /** Texts, as the API takes them. */
+  /** The folder that becomes the channel `code`. Default: the program of this project. */
+  readonly code?: string;
+  /** Texts, as the API takes them; those of the toolkit may be left out. */
   readonly hyperParameters?: { readonly [name: string]: string };
   /** Loopback addresses; their order is that of the ranks. */
   readonly hosts?: readonly string[];
@@ -73,23 +83,20 @@ function layOut(
   folder: string,
   host: string,
   hosts: readonly string[],
-  { data, hyperParameters = {}, checkpoints }: JobRequest,
+  { data, code, hyperParameters = {}, checkpoints }: JobRequest,
 ): void {
-  const code = join(folder, 'input/data/code');
+  const codeFolder = join(folder, 'input/data/code');
   for (const name of ['input/config', 'input/data/code', 'model', 'output/data']) {
     mkdirSync(join(folder, name), { recursive: true });
   }
-  for (const name of readdirSync(PROGRAM)) if (name.endsWith('.py')) cpSync(join(PROGRAM, name), join(code, name));
+  if (code !== undefined) cpSync(code, codeFolder, { recursive: true });
+  else copyProgram(codeFolder);
   cpSync(data, join(folder, 'input/data/training'), { recursive: true });
   if (checkpoints !== undefined) cpSync(checkpoints, join(folder, 'checkpoints'), { recursive: true });
   const config = (name: string, content: object): void =>
     writeFileSync(join(folder, 'input/config', name), JSON.stringify(content));
-  config('hyperparameters.json', {
-    ...hyperParameters,
-    sagemaker_program: 'train.py',
-    sagemaker_submit_directory: code,
-    sagemaker_torch_distributed_enabled: 'true',
-  });
+  const given = Object.entries({ ...TOOLKIT, ...hyperParameters });
+  config('hyperparameters.json', Object.fromEntries(given.map(([name, value]) => [name, inFolder(value, folder)])));
   config('resourceconfig.json', {
     current_host: host,
     hosts,
@@ -100,4 +107,13 @@ function layOut(
   });
   const channel = { TrainingInputMode: 'File', S3DistributionType: 'FullyReplicated', RecordWrapperType: 'None' };
   config('inputdataconfig.json', { training: channel, code: channel });
+}
+
+function copyProgram(to: string): void {
+  for (const name of readdirSync(PROGRAM)) if (name.endsWith('.py')) cpSync(join(PROGRAM, name), join(to, name));
+}
+
+/** A path of a container as the one that stands for it. */
+function inFolder(value: string, folder: string): string {
+  return value.startsWith(`${ROOT}/`) ? join(folder, value.slice(ROOT.length)) : value;
 }
