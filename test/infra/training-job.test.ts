@@ -7,7 +7,6 @@ import { WrongConfig } from '../../infra/config.ts';
 import { trainingImage } from '../../infra/constructs/training-image.ts';
 import { TrainingJob } from '../../infra/constructs/training-job.ts';
 import { readTrainingOptions } from '../../infra/training-options.ts';
-import { trainingProgram } from '../../infra/training-program.ts';
 import { definitionIn, EXECUTION_HASH, type Request, requestIn, wrongIn } from './requests.ts';
 import { flat, rightsOf } from './rights.ts';
 import { machineRights, TRAINING_RIGHTS } from './training-rights.ts';
@@ -163,12 +162,6 @@ describe('the image', () => {
       'arn:<AWS::Partition>:ecr:mx-central-1:111122223333:repository/own/training',
     );
   });
-});
-
-test('the published program is Python alone: a requirements.txt would make the container ask a package index', () => {
-  const names = trainingProgram().files.map(({ key }) => key.slice(key.indexOf('/') + 1));
-  expect(names).toContain('train.py');
-  expect(names.filter((name) => !name.endsWith('.py'))).toEqual([]);
 });
 
 describe('training.json', () => {
