@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -86,4 +87,14 @@ test('docs/runbook.md has a section for each reason that an upload is not traine
   const titles = [...section.matchAll(/^### (.*)$/gm)].map(([, title]) => title);
   expect(titles).toEqual(expect.arrayContaining([...REJECTION_CODES, 'same-content', 'training-failed', 'stopped']));
   for (const body of section.split(/^### .*$/m).slice(1)) expect(body.trim().length).toBeGreaterThan(40);
+});
+
+test('docs/retraining.md lists every command of npm run retrain', () => {
+  const command = [join(import.meta.dirname, '../functions/cli/retrain.ts'), '--help'];
+  const help = execFileSync(process.execPath, command, { encoding: 'utf8' });
+  const commands = [...(help.split('Commands:')[1] ?? '').matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name);
+  expect(commands).toContain('watch');
+  const section = read('docs/retraining.md').split('## Commands')[1]?.split('\n## ')[0] ?? '';
+  const documented = [...section.matchAll(/^\| `(\w+)[ `]/gm)].map(([, name]) => name);
+  expect([...new Set(documented)]).toEqual(commands);
 });

@@ -22,7 +22,9 @@ function blocks(language: string): string[] {
 }
 
 /** What needs AWS: the test of the deployment runs the signed call (test/e2e). */
-const DEPLOY = blocks('sh').slice(2, -1);
+const DEPLOY = blocks('sh').slice(2, -2);
+/** test/cli/retrain-watch.test.ts runs the loop. */
+const RETRAIN = blocks('sh').at(-2) ?? '';
 
 describe('the commands of the README', () => {
   let url: string;
@@ -57,6 +59,7 @@ describe('the commands of the README', () => {
       'npm ci && npm start',
       'curl -d @model-artifacts/digits/samples/request.json http://127.0.0.1:8080/v2/models/digits/infer',
       ...DEPLOY,
+      RETRAIN,
       'npm ci && npm test',
     ]);
   });
@@ -73,6 +76,14 @@ describe('the commands of the README', () => {
     await edge.close();
     rmSync(folder, { recursive: true });
     expect(JSON.parse(stdout)).toMatchObject({ model_name: 'my-model', outputs: [{ name: 'scores', shape: [1, 3] }] });
+  });
+
+  test('of retraining there are five commands at most, which are there', async () => {
+    const commands = [...RETRAIN.matchAll(/^npm run retrain -- (\w+)/gm)].map(([, name = '']) => name);
+    expect(RETRAIN.split('\n').length).toBeLessThanOrEqual(5);
+    expect(commands.length).toBeGreaterThan(2);
+    const { stdout } = await run('npm', ['run', '--silent', 'retrain', '--', '--help'], { cwd: ROOT });
+    for (const name of commands) expect(stdout).toMatch(new RegExp(`^  ${name} `, 'm'));
   });
 
   test('the call gets the answer that stands below it', async () => {
@@ -107,6 +118,8 @@ test('every link of the documents to a file of the repository leads somewhere', 
     'docs/api.md',
     'docs/models.md',
     'docs/training.md',
+    'docs/retraining.md',
+    'docs/decision.md',
     'docs/configuration.md',
     'docs/deployment.md',
     'docs/runbook.md',

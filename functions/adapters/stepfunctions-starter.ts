@@ -10,6 +10,7 @@ import {
   type ExecutionInput,
   type ExecutionState,
   executionName,
+  NotTrained,
   type Starter,
   type Stopper,
 } from '../retrain/ports.ts';
@@ -78,7 +79,7 @@ export class StepFunctionsStarter implements Starter, Stopper {
   #stateMachine(model: string): string {
     const arn = this.#stateMachineOf(model);
     if (arn === undefined) {
-      throw new Error(`'${model}' has no state machine; expected a deployment since it has its training.json`);
+      throw new NotTrained(`'${model}' has no state machine; expected a deployment since it has its training.json`);
     }
     return arn;
   }

@@ -1,6 +1,10 @@
 import { ModelRejected, WriteConflict } from '../inference/ports.ts';
 import { ChangeRefused } from '../inference/release-changes.ts';
 import { ProtocolError } from '../protocol/errors.ts';
+import { NotStopped } from '../retrain/local/executions.ts';
+import { AlreadyWatched } from '../retrain/local/lock.ts';
+import { NotTrained } from '../retrain/ports.ts';
+import { NotAgain } from '../retrain/rerun.ts';
 
 /** The command can't be understood: exit code 2. */
 export class Misuse extends Error {}
@@ -23,6 +27,23 @@ export async function exitWith(program: string, command: () => Promise<unknown>)
   }
 }
 
+const EXPECTED = [
+  Failure,
+  ChangeRefused,
+  WriteConflict,
+  ModelRejected,
+  ProtocolError,
+  NotAgain,
+  NotStopped,
+  NotTrained,
+  AlreadyWatched,
+];
+
 function isExpected(error: unknown): error is Error {
-  return [Failure, ChangeRefused, WriteConflict, ModelRejected, ProtocolError].some((Type) => error instanceof Type);
+  return EXPECTED.some((Type) => error instanceof Type) || isOfAws(error);
+}
+
+/** What a service of AWS has refused; or there are no credentials for it. */
+function isOfAws(error: unknown): boolean {
+  return error instanceof Error && ('$fault' in error || error.name === 'CredentialsProviderError');
 }

@@ -11,11 +11,15 @@ export type ExecutionInput = {
 
 export type ExecutionState = 'running' | 'succeeded' | 'failed' | 'stopped';
 
+/** A model that has no workflow; the message is a sentence. */
+export class NotTrained extends Error {}
+
 /** Starts the training workflow of a model. */
 export interface Starter {
   /**
    * @returns the name of the execution, `executionName(input)`. A second call with the same model and name starts nothing and returns the
    * same, whether the execution still runs or has ended.
+   * @throws NotTrained
    */
   start(input: ExecutionInput): Promise<string>;
   /** How an execution is; undefined where there is none (any more). */

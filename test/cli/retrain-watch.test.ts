@@ -2,7 +2,7 @@
 
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -52,7 +52,10 @@ let nextName = 0;
 class World {
   readonly root = join(folder, `world-${nextName++}`);
   readonly models = join(this.root, 'models');
-  readonly options = ['-r', this.models, '--datasets', join(this.root, 'data'), '--work', join(this.root, 'work')];
+  readonly work = join(this.root, 'work');
+  readonly options = ['-r', this.models, '--datasets', join(this.root, 'data'), '--work', this.work];
+  /** No other process has it on its command line. */
+  readonly seed = 1_000_000_000 + process.pid * 100 + nextName;
 
   constructor() {
     cpSync(DIGITS, join(this.models, 'digits'), { recursive: true });
@@ -64,7 +67,7 @@ class World {
   train(hyperParameters: object, gates: object = {}): void {
     const options = {
       dailyJobs: 100,
-      hyperParameters: { 'batch-size': 16, ...hyperParameters },
+      hyperParameters: { 'batch-size': 16, seed: this.seed, ...hyperParameters },
       gates: { minAccuracy: 0.88, minClassRecall: 0.6, margin: 0.05, maxLatencyRatio: 20, ...gates },
     };
     writeFileSync(join(this.models, 'digits/training.json'), JSON.stringify(options));
@@ -83,7 +86,8 @@ class World {
 
   async run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
     try {
-      const ended = await promisify(execFile)(process.execPath, [COMMAND, ...args, ...this.options], { env: ENV });
+      const options = args[0] === 'explain' ? this.options.slice(0, 2) : this.options;
+      const ended = await promisify(execFile)(process.execPath, [COMMAND, ...args, ...options], { env: ENV });
       return { code: 0, ...ended };
     } catch (error) {
       return error as { code: number; stdout: string; stderr: string };
@@ -237,10 +241,10 @@ describe('the loop', () => {
   });
 });
 
-/** Processes that train for a folder of data, by their command lines. */
-async function trainers(world: World): Promise<string[]> {
-  const { stdout } = await promisify(execFile)('ps', ['-eo', 'pid,args', 'e']);
-  return stdout.split('\n').filter((line) => line.includes('train.py') && line.includes(`${world.root}/`));
+/** Processes that train for a folder of data. */
+async function trainers({ seed }: World): Promise<number> {
+  const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'args']);
+  return stdout.split('\n').filter((line) => line.includes('train.py') && line.includes(`--seed ${seed}`)).length;
 }
 
 describe('a watch that ends', () => {
@@ -257,11 +261,12 @@ describe('a watch that ends', () => {
       'considered',
       (found) => found.outcome === 'accepted' && found.state === 'pending',
     );
+    expect(await trainers(world)).toBe(1);
     expect(await first.end('SIGTERM')).toBe(0);
-    expect(await trainers(world)).toEqual([]);
+    expect(await trainers(world)).toBe(0);
     expect(codeOf(await first.next('notified'))).toEqual(['stopped', 'stopped']);
     expect(readdirSync(join(world.models, 'digits')).filter((name) => /^\d+$/.test(name))).toEqual(['1']);
-    expect(readdirSync(join(world.root, 'work/staging/digits'))).toEqual([]);
+    expect(readdirSync(join(world.work, 'staging/digits'))).toEqual([]);
     world.train({ epochs: 6 });
     const second = await world.watch();
     expect(await second.next('started')).toMatchObject({ execution: (waiting as { id?: string }).id });
@@ -278,12 +283,14 @@ describe('a watch that ends', () => {
     await first.next('training', ({ line }) => line.startsWith('epoch 3/'));
     expect(await world.run('watch')).toMatchObject({ code: 1, stderr: expect.stringContaining('watches this folder') });
     await first.end('SIGKILL');
-    await expect.poll(() => trainers(world)).toEqual([]);
+    // What it prints is read by nobody: it ends by itself.
+    await expect.poll(() => trainers(world)).toBe(0);
     const second = await world.watch();
     expect(await second.next('started')).toMatchObject({ step: 'train' });
     await second.next('training', ({ line }) => /^goes on after \d+ epochs/.test(line));
     expect(codeOf(await second.next('notified'))[0]).toMatch(/promoted|rejected/);
-    expect(existsSync(join(world.root, 'work/staging/digits/', 'checkpoints'))).toBe(false);
-    expect(await world.json('history', 'digits')).toHaveLength(1);
+    const [entry, ...more] = await world.json('history', 'digits');
+    expect(more).toEqual([]);
+    expect(readdirSync(join(world.work, 'staging/digits', entry.id))).toEqual(['output']);
   });
 });

@@ -31,6 +31,9 @@ describe('the stack', () => {
       LoggingConfiguration: { Level: 'ALL', IncludeExecutionData: true },
     });
     expect(propertiesOf(template, 'AWS::StepFunctions::StateMachine')).not.toHaveProperty('StateMachineType');
+    // Where npm run retrain looks for what it needs.
+    const outputs = Object.keys(template.toJSON().Outputs);
+    expect(outputs).toEqual(expect.arrayContaining(['StateMachinedigits', 'RetrainingTopic', 'FailedRuns']));
   });
 
   test('brings the training program below the hash of its files, and no list of requirements', () => {

@@ -166,12 +166,6 @@ describe('the image', () => {
   });
 });
 
-test('the published program is Python alone: a requirements.txt would make the container ask a package index', () => {
-  const names = trainingProgram().files.map(({ key }) => key.slice(key.indexOf('/') + 1));
-  expect(names).toContain('train.py');
-  expect(names.filter((name) => !name.endsWith('.py'))).toEqual([]);
-});
-
 describe('training.json', () => {
   const read = (options: unknown) =>
     readTrainingOptions('model-artifacts/digits/training.json', JSON.stringify(options));

@@ -30,7 +30,8 @@ export type Opened = {
 
 export const CACHE = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx');
 const INSTEAD = 'a deployment of a model with a training.json';
-const [DATASETS, WORK] = ['datasets', '.retrain'];
+export const DATASETS = 'datasets';
+const WORK = '.retrain';
 /** On stderr, so that what a command was asked for is by itself. */
 const TOLD: Notifier = {
   async notify(_, text) {

@@ -1,5 +1,5 @@
 import type { LedgerEntry } from '../../retrain/ledger.ts';
-import { NotAgain, rerun } from '../../retrain/rerun.ts';
+import { rerun } from '../../retrain/rerun.ts';
 import { Failure, Misuse } from '../failure.ts';
 import { type Looking, type Opened, openLoop } from './loop.ts';
 import { endText } from './status.ts';
@@ -37,12 +37,7 @@ async function startNew({ loop }: Opened, model: string): Promise<LedgerEntry> {
 }
 
 async function startAgain({ loop, outside }: Opened, model: string, id: string): Promise<LedgerEntry> {
-  try {
-    await rerun(loop, model, id, outside.now());
-  } catch (error) {
-    if (error instanceof NotAgain) throw new Failure(error.message);
-    throw error;
-  }
+  await rerun(loop, model, id, outside.now());
   return entryOf(loop, model, id);
 }
 

@@ -1,6 +1,5 @@
 import { hostname, userInfo } from 'node:os';
 import { isTerminal } from '../../retrain/ledger.ts';
-import { NotStopped } from '../../retrain/local/executions.ts';
 import { Failure } from '../failure.ts';
 import { type Looking, openLoop } from './loop.ts';
 import { endText } from './status.ts';
@@ -15,12 +14,7 @@ export async function stop(model: string, options: Looking): Promise<void> {
   }
   const { id, execution } = entry;
   const text = `${userInfo().username}@${hostname()} stopped it`;
-  try {
-    await stopper.stop(model, execution, text);
-  } catch (error) {
-    if (error instanceof NotStopped) throw new Failure(error.message);
-    throw error;
-  }
+  await stopper.stop(model, execution, text);
   const ended = await loop.conclude.end({ model, id, execution, state: 'stopped', reason: { code: 'stopped', text } });
   if (options.json) console.log(JSON.stringify(ended));
   else if (ended !== undefined) console.log(`${model}: upload ${id} is ${endText(ended)}`);

@@ -1,12 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { watchOf } from '../../retrain/local/compose.ts';
-import { AlreadyWatched, Lock } from '../../retrain/local/lock.ts';
+import { Lock } from '../../retrain/local/lock.ts';
 import { localOutside, makeFolders } from '../../retrain/local/outside.ts';
 import { Failure, Misuse } from '../failure.ts';
 import { withLoader } from '../models/engine.ts';
 import { ensureVenv } from '../venv.ts';
-import { CACHE, type Looking, placesOf } from './loop.ts';
+import { CACHE, DATASETS, type Looking, placesOf } from './loop.ts';
 import { forPeople, forPrograms } from './screen.ts';
 
 export type Watching = Looking & { readonly quietSeconds?: string };
@@ -29,15 +29,10 @@ export async function watch(options: Watching): Promise<void> {
   const end = new AbortController();
   const lock = new Lock(places.lock);
   let lost: Error | undefined;
-  try {
-    await lock.take((error) => {
-      lost = error;
-      end.abort();
-    });
-  } catch (error) {
-    if (error instanceof AlreadyWatched) throw new Failure(error.message);
-    throw error;
-  }
+  await lock.take((error) => {
+    lost = error;
+    end.abort();
+  });
   endOnSignal(end);
   try {
     const outside = { ...localOutside(places, repository, notifier), quietSeconds };
@@ -50,7 +45,7 @@ export async function watch(options: Watching): Promise<void> {
       byLine: options.json === true || !process.stderr.isTTY,
       cache: CACHE,
     });
-    show({ event: 'watching', datasets: relative('', places.datasets) || '.', repository: places.modelRepository });
+    show({ event: 'watching', datasets: options.datasets ?? DATASETS, repository: places.modelRepository });
     await watched.run(end.signal);
   } finally {
     await lock.release();

@@ -8,7 +8,7 @@ type Holder = { readonly pid: number; readonly host: string; readonly at: string
 /** Somebody else watches the folder, or does so by now; the message is a sentence. */
 export class AlreadyWatched extends Error {}
 
-const HEARTBEAT_MS = 2_000;
+const HEARTBEAT_MS = 10_000;
 /** Longer than any pause of a process that lives. */
 const STALE_MS = 60_000;
 const [NAME, FILE] = ['watch', 'holder.json'];
