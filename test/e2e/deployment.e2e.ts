@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -55,6 +55,7 @@ beforeAll(async () => {
   const settings = { region, credentials, endpoint: deployment.aws.endpoint };
   s3 = new S3Client({ ...settings, forcePathStyle: true });
   clients = { s3, sqs: new SQSClient(settings), sfn: new SFNClient(settings), sns: new SNSClient(settings) };
+  deployment.synth();
   deployment.cdk('bootstrap');
   deployment.buildImages();
   outputs = deployment.deploy();
@@ -102,9 +103,12 @@ test('the deployment says where the API and the buckets are', () => {
   });
 });
 
-test('the repository holds the models of model-artifacts', async () => {
+test('the repository holds the models of model-artifacts, and the program that trains', async () => {
   const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: outputs.ModelBucket }));
-  expect(Contents.map(({ Key }) => Key)).toEqual([
+  const keys = Contents.map(({ Key = '' }) => Key);
+  const program = readdirSync(join(ROOT, 'functions/train')).filter((file) => file.endsWith('.py'));
+  expect(keys.flatMap((key) => /^code\/[0-9a-f]{16}\/(.*)/.exec(key)?.[1] ?? [])).toEqual(program.sort());
+  expect(keys.filter((key) => !key.startsWith('code/'))).toEqual([
     'models/digits/1/metrics.json',
     'models/digits/1/model.onnx',
     'models/digits/config.pbtxt',
@@ -277,6 +281,7 @@ describe('models that come after the deployment', () => {
   test('with the same stack, the same image and the same environment', () => {
     expect(deployment.imagesInUse()).toEqual(before.images);
     expect(deployment.containers()).toEqual(before.containers);
+    deployment.synth();
     expect(deployment.cdk('diff', '--fail')).not.toMatch(/\[[-+~]\]/);
   });
 });
