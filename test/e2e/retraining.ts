@@ -42,6 +42,7 @@ export function testRetraining(deployed: () => Deployed, { before, after }: { be
   let inbox: string;
   let digits: Pictures;
   const uploads: { [name: string]: string } = {};
+  const there = new Set<string>();
 
   beforeAll(async () => {
     const { outputs, clients } = deployed();
@@ -65,14 +66,16 @@ export function testRetraining(deployed: () => Deployed, { before, after }: { be
     return CommonPrefixes.map(({ Prefix = '' }) => Prefix.split('/')[2] ?? '');
   };
 
-  /** Uploads pictures, and says that they are all. @returns the id by which the upload is known */
+  /** Uploads the pictures that are not there, and says that these are all. @returns the id by which the upload is known */
   async function upload(pictures: Pictures): Promise<string> {
     const { outputs, clients } = deployed();
     const put = (path: string, content: string | Uint8Array) =>
       clients.s3.send(
         new PutObjectCommand({ Bucket: outputs.DatasetBucket, Key: `datasets/${MODEL}/${path}`, Body: content }),
       );
-    await inParallel([...pictures], AT_ONCE, ([path, bytes]) => put(path, bytes));
+    const fresh = [...pictures].filter(([path]) => !there.has(path));
+    await inParallel(fresh, AT_ONCE, ([path, bytes]) => put(path, bytes));
+    for (const [path] of fresh) there.add(path);
     const files = [...pictures].map(([path, bytes]) => ({ path, sha256: sha256(bytes) }));
     await put('manifest.json', JSON.stringify({ files }));
     return sha256(contentText(files)).slice(0, 16);
@@ -146,13 +149,13 @@ export function testRetraining(deployed: () => Deployed, { before, after }: { be
 
   test('a worse model, by its own figures a good one, does not serve', async () => {
     const release = await body(`models/${MODEL}/release.json`);
-    const there = await versions();
+    const known = await versions();
     uploads.worse = await upload(mislabelled(digits));
     const entry = await ended(uploads.worse);
     expect(entry).toMatchObject({ state: 'rejected', reason: { code: 'accuracy-floor' } });
     expect(entry).not.toHaveProperty('version');
     expect(await executions()).toEqual([uploads.better, uploads.worse].sort());
-    expect(await versions()).toEqual(there);
+    expect(await versions()).toEqual(known);
     expect(await body(`models/${MODEL}/release.json`)).toEqual(release);
     expect(await deployed().versionsUntil(after)).toEqual([after]);
   });
@@ -209,7 +212,7 @@ async function realDigits(): Promise<Pictures> {
 /** Some pictures of each digit under the name of the next one: nothing about the data is wrong but what they show. */
 function mislabelled(digits: Pictures): Pictures {
   const some = [...Map.groupBy(digits, ([path]) => path.slice(0, 1)).values()].flatMap((ofDigit) =>
-    ofDigit.slice(0, 30),
+    ofDigit.slice(0, 15),
   );
   return new Map(some.map(([path, bytes]) => [`${(Number(path.slice(0, 1)) + 1) % 10}/next-${path.slice(2)}`, bytes]));
 }
