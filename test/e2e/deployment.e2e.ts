@@ -19,7 +19,9 @@ import { ensureVenv } from '../../functions/cli/venv.ts';
 import { type Call, type Reply, rawCall } from '../setup/edges.ts';
 import { makeModels } from '../setup/models.ts';
 import { LocalDeployment } from './local-deployment.ts';
-import { type Deployed, testRetraining } from './retraining.ts';
+import { Loop } from './loop.ts';
+import { type Started, testRetraining } from './retraining.ts';
+import { type Pictures, realDigits, some, withPage } from './uploads.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const DIGITS = join(ROOT, 'model-artifacts/digits');
@@ -33,7 +35,10 @@ const SOON_MS = 60_000;
 let deployment: LocalDeployment;
 let outputs: { [output: string]: string };
 let s3: S3Client;
-let clients: Deployed['clients'];
+let digits: Pictures;
+let loop: Loop;
+/** The id of an upload, of files alone: it is quiet, and looked at, 2 minutes later, while the first tests run. */
+let filesAlone: string;
 let url: URL;
 let service: SignedService;
 /** Signs, as `npm run connect` does. */
@@ -54,11 +59,14 @@ beforeAll(async () => {
   const credentials = { accessKeyId, secretAccessKey };
   const settings = { region, credentials, endpoint: deployment.aws.endpoint };
   s3 = new S3Client({ ...settings, forcePathStyle: true });
-  clients = { s3, sqs: new SQSClient(settings), sfn: new SFNClient(settings), sns: new SNSClient(settings) };
+  digits = await realDigits();
   deployment.synth();
   deployment.cdk('bootstrap');
   deployment.buildImages();
   outputs = deployment.deploy();
+  const clients = { s3, sqs: new SQSClient(settings), sfn: new SFNClient(settings), sns: new SNSClient(settings) };
+  loop = await Loop.open({ outputs, clients });
+  filesAlone = await loop.uploads.files(withPage(some(digits)));
   url = deployment.urlOf(outputs.ApiUrl ?? '');
   service = { service: 'execute-api', region, credentials };
   proxy = httpServer(signingProxy({ url, region, credentials: async () => credentials }));
@@ -67,9 +75,13 @@ beforeAll(async () => {
   address = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
 });
 afterAll(async () => {
-  proxy?.close();
-  models?.remove();
-  await deployment?.stop();
+  try {
+    await loop?.close();
+  } finally {
+    proxy?.close();
+    models?.remove();
+    await deployment?.stop();
+  }
 });
 
 async function upload(key: string, body: string | Uint8Array): Promise<void> {
@@ -287,8 +299,11 @@ describe('models that come after the deployment', () => {
 });
 
 describe('an upload retrains the model', () => {
-  const deployed = (): Deployed => ({ outputs, clients, env: deployment.aws.env, versionsUntil });
-  testRetraining(deployed, { before: '1', after: '3' });
+  const started = (): Started => {
+    const env = { ...deployment.aws.env, MODEL_REPOSITORY: `s3://${outputs.ModelBucket}/models` };
+    return { loop, digits, withPage: filesAlone, env, versionsUntil };
+  };
+  testRetraining(started, { before: '1', after: '3' });
 });
 
 test('a second deployment changes nothing: what was added stays', async () => {
