@@ -314,6 +314,8 @@ test('a second deployment changes nothing: what was added stays', async () => {
 });
 
 test('destroyed, the API is gone and the buckets stay', async () => {
+  // Its queue goes, too.
+  await loop.close();
   const said = deployment.cdk('destroy', '--all', '--force');
   for (const bucket of ['Repository', 'Datasets', 'AccessLogs']) {
     expect(said).toMatch(new RegExp(`DELETE_SKIPPED .* ${bucket} `));
