@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -19,7 +19,9 @@ import { ensureVenv } from '../../functions/cli/venv.ts';
 import { type Call, type Reply, rawCall } from '../setup/edges.ts';
 import { makeModels } from '../setup/models.ts';
 import { LocalDeployment } from './local-deployment.ts';
-import { type Deployed, testRetraining } from './retraining.ts';
+import { Loop } from './loop.ts';
+import { type Started, testRetraining } from './retraining.ts';
+import { type Pictures, realDigits, some, withPage } from './uploads.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const DIGITS = join(ROOT, 'model-artifacts/digits');
@@ -33,7 +35,10 @@ const SOON_MS = 60_000;
 let deployment: LocalDeployment;
 let outputs: { [output: string]: string };
 let s3: S3Client;
-let clients: Deployed['clients'];
+let digits: Pictures;
+let loop: Loop;
+/** The id of an upload, of files alone: it is quiet, and looked at, 2 minutes later, while the first tests run. */
+let filesAlone: string;
 let url: URL;
 let service: SignedService;
 /** Signs, as `npm run connect` does. */
@@ -54,10 +59,14 @@ beforeAll(async () => {
   const credentials = { accessKeyId, secretAccessKey };
   const settings = { region, credentials, endpoint: deployment.aws.endpoint };
   s3 = new S3Client({ ...settings, forcePathStyle: true });
-  clients = { s3, sqs: new SQSClient(settings), sfn: new SFNClient(settings), sns: new SNSClient(settings) };
+  digits = await realDigits();
+  deployment.synth();
   deployment.cdk('bootstrap');
   deployment.buildImages();
   outputs = deployment.deploy();
+  const clients = { s3, sqs: new SQSClient(settings), sfn: new SFNClient(settings), sns: new SNSClient(settings) };
+  loop = await Loop.open({ outputs, clients });
+  filesAlone = await loop.uploads.files(withPage(some(digits)));
   url = deployment.urlOf(outputs.ApiUrl ?? '');
   service = { service: 'execute-api', region, credentials };
   proxy = httpServer(signingProxy({ url, region, credentials: async () => credentials }));
@@ -66,9 +75,13 @@ beforeAll(async () => {
   address = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
 });
 afterAll(async () => {
-  proxy?.close();
-  models?.remove();
-  await deployment?.stop();
+  try {
+    await loop?.close();
+  } finally {
+    proxy?.close();
+    models?.remove();
+    await deployment?.stop();
+  }
 });
 
 async function upload(key: string, body: string | Uint8Array): Promise<void> {
@@ -102,9 +115,12 @@ test('the deployment says where the API and the buckets are', () => {
   });
 });
 
-test('the repository holds the models of model-artifacts', async () => {
+test('the repository holds the models of model-artifacts, and the program that trains', async () => {
   const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: outputs.ModelBucket }));
-  expect(Contents.map(({ Key }) => Key)).toEqual([
+  const keys = Contents.map(({ Key = '' }) => Key);
+  const program = readdirSync(join(ROOT, 'functions/train')).filter((file) => file.endsWith('.py'));
+  expect(keys.flatMap((key) => /^code\/[0-9a-f]{16}\/(.*)/.exec(key)?.[1] ?? [])).toEqual(program.sort());
+  expect(keys.filter((key) => !key.startsWith('code/'))).toEqual([
     'models/digits/1/metrics.json',
     'models/digits/1/model.onnx',
     'models/digits/config.pbtxt',
@@ -277,13 +293,17 @@ describe('models that come after the deployment', () => {
   test('with the same stack, the same image and the same environment', () => {
     expect(deployment.imagesInUse()).toEqual(before.images);
     expect(deployment.containers()).toEqual(before.containers);
+    deployment.synth();
     expect(deployment.cdk('diff', '--fail')).not.toMatch(/\[[-+~]\]/);
   });
 });
 
 describe('an upload retrains the model', () => {
-  const deployed = (): Deployed => ({ outputs, clients, env: deployment.aws.env, versionsUntil });
-  testRetraining(deployed, { before: '1', after: '3' });
+  const started = (): Started => {
+    const env = { ...deployment.aws.env, MODEL_REPOSITORY: `s3://${outputs.ModelBucket}/models` };
+    return { loop, digits, withPage: filesAlone, env, versionsUntil };
+  };
+  testRetraining(started, { before: '1', after: '3' });
 });
 
 test('a second deployment changes nothing: what was added stays', async () => {
@@ -294,6 +314,8 @@ test('a second deployment changes nothing: what was added stays', async () => {
 });
 
 test('destroyed, the API is gone and the buckets stay', async () => {
+  // Its queue goes, too.
+  await loop.close();
   const said = deployment.cdk('destroy', '--all', '--force');
   for (const bucket of ['Repository', 'Datasets', 'AccessLogs']) {
     expect(said).toMatch(new RegExp(`DELETE_SKIPPED .* ${bucket} `));

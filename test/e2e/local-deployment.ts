@@ -41,10 +41,18 @@ export class LocalDeployment {
     writeFileSync(join(this.#folder, '.cdk.json'), JSON.stringify({ context }));
   }
 
-  /** Runs the CDK CLI on the project. @returns what it wrote */
+  /** Makes the project's templates and assets, for the commands that follow. */
+  synth(): void {
+    this.#cdk('synth', '--quiet', '--context', 'trainer=callback', '--output', this.#output);
+  }
+
+  /** Runs a command of the CDK CLI on what was made. @returns what it wrote */
   cdk(...args: readonly string[]): string {
-    const options = ['--context', 'trainer=callback', '--output', this.#output];
-    const { status, stdout, stderr } = spawnSync(process.execPath, [CDK, ...args, ...options], {
+    return this.#cdk(...args, '--app', this.#output);
+  }
+
+  #cdk(...args: readonly string[]): string {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [CDK, ...args], {
       cwd: ROOT,
       encoding: 'utf8',
       // The CLI remembers accounts in the home folder: those of an emulator may not meet those of AWS.
@@ -60,7 +68,6 @@ export class LocalDeployment {
 
   /** Builds the images of the stacks, as the CLI would: it takes them for published, as the emulator's ECR has all. */
   buildImages(): void {
-    this.cdk('synth', '--quiet');
     const manifests = readdirSync(this.#output).filter((file) => file.endsWith('.assets.json'));
     this.#images = manifests.flatMap((file) => {
       const { dockerImages } = JSON.parse(readFileSync(join(this.#output, file), 'utf8')) as AssetManifest;
