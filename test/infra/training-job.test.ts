@@ -7,7 +7,6 @@ import { WrongConfig } from '../../infra/config.ts';
 import { trainingImage } from '../../infra/constructs/training-image.ts';
 import { TrainingJob } from '../../infra/constructs/training-job.ts';
 import { readTrainingOptions } from '../../infra/training-options.ts';
-import { trainingProgram } from '../../infra/training-program.ts';
 import { definitionIn, EXECUTION_HASH, type Request, requestIn } from './requests.ts';
 import { flat, rightsOf } from './rights.ts';
 import { machineRights, TRAINING_RIGHTS } from './training-rights.ts';
