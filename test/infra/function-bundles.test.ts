@@ -8,7 +8,7 @@ import { bundle } from '../../infra/images/bundle.ts';
 const folder = mkdtempSync(join(tmpdir(), 'serverless-onnx-bundles-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-test.each(['end-canary', 'lambda/gatekeeper', 'lambda/reconcile', 'lambda/conclude', 'lambda/promote'])(
+test.each(['end-canary', 'lambda/gatekeeper', 'lambda/reconcile', 'lambda/conclude'])(
   '%s is one file that Node loads, with nothing beside it',
   (name) => {
     const file = join(folder, `${name}.mjs`);
