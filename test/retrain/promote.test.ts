@@ -347,12 +347,13 @@ describe('the Lambda functions', () => {
     bundle('functions/retrain/lambda/promote.ts', join(bundles, 'promote.mjs'));
     const invoke = async (name: string, run: Run) => {
       const code = `const { handler } = await import('./${name}.mjs');
-        console.log('\\n' + JSON.stringify(await handler(${JSON.stringify(run)})));`;
+        console.log('\\nanswer ' + JSON.stringify(await handler(${JSON.stringify(run)})));`;
       const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', code], {
         cwd: bundles,
         env: { ...process.env, ...env },
       });
-      return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '');
+      // Lines of the log may come before it and after it.
+      return JSON.parse(/^answer (.*)$/m.exec(stdout)?.[1] ?? '');
     };
     const answer = await invoke('judge', good);
     expect(answer).toMatchObject({ outcome: 'promote', text: 'all 10 gates are passed' });
