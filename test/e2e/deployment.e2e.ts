@@ -121,8 +121,10 @@ test('the repository holds the models of model-artifacts, and the program that t
   const program = readdirSync(join(ROOT, 'functions/train')).filter((file) => file.endsWith('.py'));
   expect(keys.flatMap((key) => /^code\/[0-9a-f]{16}\/(.*)/.exec(key)?.[1] ?? [])).toEqual(program.sort());
   expect(keys.filter((key) => !key.startsWith('code/'))).toEqual([
+    'models/digits/1/golden.json',
     'models/digits/1/metrics.json',
     'models/digits/1/model.onnx',
+    'models/digits/1/report.html',
     'models/digits/config.pbtxt',
     'models/digits/evaluation.tar',
     'models/digits/labels.txt',
