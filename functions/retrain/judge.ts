@@ -5,16 +5,16 @@ import { AnswerFailed, evaluateTogether, type Sample } from '../inference/evalua
 import { fittedImageTensor, type Picture } from '../inference/image-tensor.ts';
 import { liveVersion } from '../inference/live-version.ts';
 import type { ModelLoader, ServedModel, VersionSource } from '../inference/model-loader.ts';
-import { type Content, type FileHashes, ModelRejected, type ModelRepository } from '../inference/ports.ts';
+import { type Content, type FileHashes, ModelRejected } from '../inference/ports.ts';
 import { parseRelease, publishedFiles } from '../inference/release.ts';
 import type { TensorSpec } from '../inference/serving-config.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import { classesOf, goldenProblem, labelDifference, parityOf, rejectedAs } from './challenger-checks.ts';
-import type { Decisions, StoredDecision } from './decisions.ts';
+import type { StoredDecision } from './decisions.ts';
 import { decide, type Findings } from './gate.ts';
 import { type Gates, readGates } from './gates.ts';
-import type { HeldOut } from './held-out.ts';
 import { CONFIG_FILE, type StagedModel } from './staged-model.ts';
+import type { Stores } from './stores.ts';
 
 /** What has been trained. */
 export type Trained = {
@@ -26,13 +26,8 @@ export type Trained = {
   readonly execution: string;
 };
 
-export type JudgeParts = {
-  readonly models: ModelRepository;
-  readonly heldOut: HeldOut;
-  readonly decisions: Decisions;
+export type JudgeParts = Pick<Stores, 'models' | 'heldOut' | 'decisions' | 'staged'> & {
   readonly loader: ModelLoader;
-  /** What a job has left. */
-  readonly staged: (model: string, job: string) => StagedModel;
   /** @throws Error for bytes that are no picture */
   readonly decode: (bytes: Uint8Array) => Picture;
   readonly now: () => Date;

@@ -2,21 +2,16 @@ import { createHash } from 'node:crypto';
 import { textContent } from '../adapters/content.ts';
 import { parseModelConfig } from '../adapters/model-config-text.ts';
 import { liveVersion } from '../inference/live-version.ts';
-import {
-  type Content,
-  type FileHashes,
-  ModelRejected,
-  type ModelRepository,
-  WriteConflict,
-} from '../inference/ports.ts';
+import { type Content, type FileHashes, ModelRejected, WriteConflict } from '../inference/ports.ts';
 import { Publisher } from '../inference/publisher.ts';
 import { parseRelease, type Release } from '../inference/release.ts';
 import { ChangeRefused } from '../inference/release-changes.ts';
-import { type Decisions, documentOf, type StoredDecision } from './decisions.ts';
+import { documentOf, type StoredDecision } from './decisions.ts';
 import { readGates } from './gates.ts';
 import type { Trained } from './judge.ts';
 import { LINEAGE_FILE, type Lineage, lineageOf } from './lineage.ts';
 import { CONFIG_FILE, METRICS_FILE, MODEL_FILE, type StagedModel } from './staged-model.ts';
+import type { Stores } from './stores.ts';
 
 /** What has been trained, and from what. */
 export type TrainedFrom = Trained & {
@@ -37,12 +32,7 @@ export type Promotion = {
   readonly text: string;
 };
 
-export type PromoterParts = {
-  readonly models: ModelRepository;
-  readonly decisions: Decisions;
-  readonly staged: (model: string, job: string) => StagedModel;
-  /** `snapshots/`, where `<model>/<id>/manifest.json` is. */
-  readonly snapshots: ModelRepository;
+export type PromoterParts = Pick<Stores, 'models' | 'decisions' | 'staged' | 'snapshots'> & {
   readonly now: () => Date;
 };
 

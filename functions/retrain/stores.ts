@@ -12,7 +12,9 @@ export type Stores = {
   readonly models: ModelRepository;
   readonly heldOut: HeldOut;
   readonly decisions: Decisions;
+  /** `snapshots/`, where `<model>/<id>/manifest.json` is. */
   readonly snapshots: ModelRepository;
+  /** What a job has left. */
   readonly staged: (model: string, job: string) => StagedModel;
 };
 

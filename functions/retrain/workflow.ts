@@ -33,9 +33,6 @@ export type ConcludedRun = Run & { readonly execution: string } & (
 /** As Step Functions writes an error that was caught. */
 export type Failure = { readonly Error: string; readonly Cause?: string };
 
-/** A message in the queue of failures: `npm run retrain -- redrive` starts such a run again. */
-export type FailedRun = Run & { readonly execution: string; readonly failure: Failure };
-
 /** EventBridge's event of an execution that ended without concluding. */
 export type ExecutionEnded = {
   readonly 'detail-type': 'Step Functions Execution Status Change';

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from data import CHANNELS, MAX_CLASSES, MIN_CLASSES, Dataset, check_counts, dataset_of, resample
+from data import CHANNELS, MAX_CLASSES, MIN_CLASSES, MIN_SIDE, Dataset, check_counts, dataset_of, resample
 from failure import TrainingFailed
 
 SUFFIX = ".npz"
-MIN_SIDE = 4
 # Of an NPZ's arrays; a compressed one may be a thousand times smaller than what it holds.
 MAX_BYTES = 16 * 1024**3
 EXPECTED = (

@@ -10,6 +10,8 @@ import numpy as np
 from failure import TrainingFailed
 
 CHANNELS = 3
+# Pixels each way: smaller ones are icons, or broken.
+MIN_SIDE = 4
 MIN_CLASSES = 2
 MAX_CLASSES = 1_000
 # Of each class at least one image is held out, and several are left.

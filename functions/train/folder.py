@@ -10,11 +10,10 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from data import CHANNELS, MAX_CLASSES, MIN_CLASSES, Dataset, check_counts, dataset_of, resample
+from data import CHANNELS, MAX_CLASSES, MIN_CLASSES, MIN_SIDE, Dataset, check_counts, dataset_of, resample
 from failure import TrainingFailed
 
 SUFFIXES = {".png", ".jpg", ".jpeg"}
-MIN_SIDE = 4
 MAX_PIXELS = 50_000_000
 SHOWN = 10
 MANIFEST = "manifest.json"

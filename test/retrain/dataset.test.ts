@@ -2,27 +2,14 @@
 
 import { createHash } from 'node:crypto';
 import { symlinkSync } from 'node:fs';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { DirectoryDataset } from '../../functions/adapters/directory-dataset.ts';
 import { DataChanged, type DataFile } from '../../functions/retrain/datasets.ts';
 import { contentOf } from '../../functions/retrain/inspect.ts';
-import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
-import { bytesOf, picture, type World, worlds } from '../setup/retraining.ts';
+import { bytesOf, picture, type World } from '../setup/retraining.ts';
+import { worldsOnAws } from '../setup/worlds-on-aws.ts';
 
-// The local S3 is a Python process that takes one request at a time.
-vi.setConfig({ testTimeout: 120_000 });
-
-const { kinds, close } = worlds();
-let aws: LocalAws;
-beforeAll(async () => {
-  aws = await startLocalAws();
-  for (const [name, value] of Object.entries(aws.env)) vi.stubEnv(name, value);
-});
-afterAll(async () => {
-  await aws.stop();
-  vi.unstubAllEnvs();
-  close();
-});
+const kinds = worldsOnAws();
 
 const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
 const sha256 = (content: string): string => createHash('sha256').update(content).digest('hex');

@@ -1,26 +1,13 @@
 // From an upload to the start of one training job, whatever comes how often and in which order.
 
 import { createHash } from 'node:crypto';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Considered } from '../../functions/retrain/gatekeeper.ts';
 import type { TerminalState } from '../../functions/retrain/ledger.ts';
-import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
-import { picture, pictures, TRAINING, type World, worlds } from '../setup/retraining.ts';
+import { picture, pictures, TRAINING, type World } from '../setup/retraining.ts';
+import { worldsOnAws } from '../setup/worlds-on-aws.ts';
 
-// The local S3 is a Python process that takes one request at a time.
-vi.setConfig({ testTimeout: 120_000 });
-
-const { kinds, close } = worlds();
-let aws: LocalAws;
-beforeAll(async () => {
-  aws = await startLocalAws();
-  for (const [name, value] of Object.entries(aws.env)) vi.stubEnv(name, value);
-});
-afterAll(async () => {
-  await aws.stop();
-  vi.unstubAllEnvs();
-  close();
-});
+const kinds = worldsOnAws();
 
 const sha256 = (content: string | Uint8Array) => createHash('sha256').update(content).digest('hex');
 const idOf = (considered: Considered | undefined): string => (considered as { id: string }).id;

@@ -5,28 +5,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test } from 'vitest';
 import { Documents } from '../../functions/retrain/documents.ts';
 import { notificationOf } from '../../functions/retrain/notification.ts';
 import { type QueueState, withNext, withOffer } from '../../functions/retrain/queue.ts';
 import { rerun } from '../../functions/retrain/rerun.ts';
-import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
-import { pictures, TRAINING, type World, worlds } from '../setup/retraining.ts';
+import { pictures, TRAINING, type World } from '../setup/retraining.ts';
+import { worldsOnAws } from '../setup/worlds-on-aws.ts';
 
-// The local S3 is a Python process that takes one request at a time.
-vi.setConfig({ testTimeout: 120_000 });
-
-const { kinds, close } = worlds();
-let aws: LocalAws;
-beforeAll(async () => {
-  aws = await startLocalAws();
-  for (const [name, value] of Object.entries(aws.env)) vi.stubEnv(name, value);
-});
-afterAll(async () => {
-  await aws.stop();
-  vi.unstubAllEnvs();
-  close();
-});
+const kinds = worldsOnAws();
 
 const times = <T>(n: number, act: (i: number) => Promise<T>): Promise<T[]> =>
   Promise.all(Array.from({ length: n }, (_, i) => act(i)));

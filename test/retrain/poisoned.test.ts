@@ -2,25 +2,12 @@
 
 import { createHash } from 'node:crypto';
 import jpeg from 'jpeg-js';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { REJECTION_CODES } from '../../functions/retrain/rejection.ts';
-import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
-import { picture, pictures, TRAINING, type World, worlds } from '../setup/retraining.ts';
+import { picture, pictures, TRAINING, type World } from '../setup/retraining.ts';
+import { worldsOnAws } from '../setup/worlds-on-aws.ts';
 
-// The local S3 is a Python process that takes one request at a time.
-vi.setConfig({ testTimeout: 120_000 });
-
-const { kinds, close } = worlds();
-let aws: LocalAws;
-beforeAll(async () => {
-  aws = await startLocalAws();
-  for (const [name, value] of Object.entries(aws.env)) vi.stubEnv(name, value);
-});
-afterAll(async () => {
-  await aws.stop();
-  vi.unstubAllEnvs();
-  close();
-});
+const kinds = worldsOnAws();
 
 type Files = Map<string, string | Uint8Array>;
 const CLASSES = ['cat', 'dog'];
