@@ -3,6 +3,7 @@ import { DeadlineExceeded } from '../protocol/errors.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { OrtSession } from './onnxruntime.ts';
+import { runtimeTarget } from './onnxruntime-target.ts';
 import { sessionMemory } from './session-memory.ts';
 
 /**
@@ -10,6 +11,7 @@ import { sessionMemory } from './session-memory.ts';
  * behind a run, and where the function's timeout ends a model that does not end by itself.
  */
 export class InlineEngine implements Engine {
+  readonly target = runtimeTarget();
   readonly #threads: number;
 
   /** @param threads that one run may use */

@@ -9,6 +9,7 @@ import {
 import { DeadlineExceeded, InvalidRequest, ModelFailed, Overloaded } from '../protocol/errors.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
+import { runtimeTarget } from './onnxruntime-target.ts';
 import { sessionMemory } from './session-memory.ts';
 import type { FromWorker, Signature } from './worker-messages.ts';
 import { WorkerExited, WorkerProcess } from './worker-process.ts';
@@ -55,6 +56,7 @@ type Job = {
  * another model waiting.
  */
 export class IsolatedEngine implements Engine {
+  readonly target = runtimeTarget();
   readonly #settings: IsolatedEngineSettings;
   readonly #log: Log;
   readonly #workers = new Set<Worker>();
@@ -86,8 +88,9 @@ export class IsolatedEngine implements Engine {
   }
 
   /** In the end as many processes may have loaded it as may compute it at once. */
-  memoryOf(bytes: number): number {
-    return this.#settings.processes * sessionMemory(bytes);
+  memoryOf(bytes: number, isShared = false): number {
+    const own = this.#settings.processes * sessionMemory(isShared ? 0 : bytes);
+    return isShared ? own + sessionMemory(bytes) : own;
   }
 
   async close(): Promise<void> {

@@ -35,6 +35,10 @@ export class LanedEngine implements Engine {
     this.#isolated = isolated;
   }
 
+  get target(): Engine['target'] {
+    return this.#isolated.target;
+  }
+
   async load(id: ModelId, path: string, config: ModelConfig): Promise<LoadedModel> {
     const isolated = await this.#isolated.load(id, path, config);
     if (!isolated.isStatic) return isolated;
@@ -44,8 +48,8 @@ export class LanedEngine implements Engine {
   }
 
   /** The server's own process keeps what a load needed for a while, as it is not started with ALLOCATION. */
-  memoryOf(bytes: number): number {
-    return this.#isolated.memoryOf(bytes) + (bytes > MAX_STATIC_BYTES ? 0 : 3 * sessionMemory(bytes));
+  memoryOf(bytes: number, isShared = false): number {
+    return this.#isolated.memoryOf(bytes, isShared) + (bytes > MAX_STATIC_BYTES ? 0 : 3 * sessionMemory(bytes));
   }
 
   close(): Promise<void> {

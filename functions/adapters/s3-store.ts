@@ -16,6 +16,7 @@ import { checkHash } from './file-check.ts';
 import { parseModelConfig } from './model-config-text.ts';
 import { s3Client } from './s3-client.ts';
 import { type ObjectKey, statusOf } from './s3-object.ts';
+import { comesWith } from './version-files.ts';
 
 const CONFIG_FILE = 'config.pbtxt';
 const RELEASE_FILE = 'release.json';
@@ -91,9 +92,10 @@ export class S3Store implements ModelStore {
     const files = listed
       .filter(({ path }) => path.startsWith(`${version}/`))
       .map(({ path, ...object }) => ({ ...object, path: path.slice(version.length + 1) }))
+      .filter(({ path }) => comesWith(filename, path))
       .map((file) => (sha256[file.path] === undefined ? file : { ...file, sha256: sha256[file.path] as string }));
     for (const [path, expected] of Object.entries(sha256)) {
-      if (!files.some((file) => file.path === path)) checkHash(path, undefined, expected);
+      if (comesWith(filename, path) && !files.some((file) => file.path === path)) checkHash(path, undefined, expected);
     }
     const content = createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 32);
     const bytes = files.reduce((sum, { size }) => sum + size, 0);

@@ -28,9 +28,12 @@ async function answer({ message, tensors }: Frame<ToWorker>): Promise<{ message:
       const session = await OrtSession.load(message.path, message.config, THREADS);
       sessions.set(message.key, session);
       const { inputs, outputs } = session;
-      const isStatic = await isStaticGraph(message.path);
+      const isStatic = message.path.endsWith('.onnx') && (await isStaticGraph(message.path));
       return { message: { answer: 'loaded', signature: { inputs, outputs, isStatic } } };
     }
+    case 'compile':
+      await OrtSession.compile(message.path, message.config, message.target);
+      return { message: { answer: 'compiled' } };
     case 'run': {
       const startedAt = now();
       const outputs = (await sessions.get(message.key)?.run(tensors, message.outputNames)) ?? [];

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Compiler } from '../../functions/inference/ports.ts';
 import { Unavailable } from '../../functions/protocol/errors.ts';
 import type { StoredDecision } from '../../functions/retrain/decisions.ts';
 import { GATE_CODES } from '../../functions/retrain/gate.ts';
@@ -222,7 +223,9 @@ describe('nothing is decided', () => {
     };
     const now = (): Date => new Date();
     const { decodeImage: decode } = await import('../../functions/adapters/image-file.ts');
-    const blind = new Judge({ ...stores, staged, loader: challengers.loader, decode, now });
+    const told = (): void => {};
+    const compiler: Compiler = { compile: async () => 'it is not to be' };
+    const blind = new Judge({ ...stores, staged, loader: challengers.loader, compiler, told, decode, now });
     await expect(blind.judge(run)).rejects.toThrow('the bucket does not answer');
     expect(await stores.decisions.of('digits', run.job)).toBeUndefined();
     expect((await judge.judge(run)).outcome).toBe('promote');
