@@ -81,7 +81,7 @@ export class Judge {
       typeof files === 'string'
         ? { findings: { bytes: 0, loading: files } }
         : await this.#examine(model, challenger, sizeOf(files), hashes, gates);
-    const decision = await decisions.keep({
+    const decision: StoredDecision = {
       model,
       id,
       job,
@@ -92,10 +92,11 @@ export class Judge {
       thresholds: gates,
       files: hashes,
       ...(heldOutSha256 === undefined ? {} : { held_out_sha256: heldOutSha256 }),
-    });
-    // After it: whatever becomes of the compilation, the decision stands.
-    if (decision.outcome === 'promote') await this.#compile(challenger, decision);
-    return decision;
+    };
+    const kept = await decisions.keep(decision);
+    // After it: whatever becomes of the compilation, the decision stands. Of two judges the first one's counts.
+    if (kept === decision && kept.outcome === 'promote') await this.#compile(challenger, kept);
+    return kept;
   }
 
   /** A model that can't be compiled is promoted without. */

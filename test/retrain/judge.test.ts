@@ -1,7 +1,7 @@
 // Scripted challengers, each with its right decision: real models in ONNX Runtime, on the committed held-out digits.
 
 import { createHash } from 'node:crypto';
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Compiler } from '../../functions/inference/ports.ts';
@@ -177,16 +177,14 @@ test('a first version with a configuration that can not be read is rejected', as
   expect([code, text]).toEqual(['not-loadable', expect.stringContaining("config.pbtxt can't be read")]);
 });
 
-test('a job does not write its own decision', async () => {
+test.each(['decision.json', 'compiled/model.ort'])('a job does not write its own %s', async (path) => {
   const world = challengers.world();
   const run = world.trained('constant');
   const folder = join(world.root, 'staging/digits/constant/output/model');
-  writeFileSync(join(folder, 'decision.json'), '{"outcome": "promote"}');
+  mkdirSync(join(folder, 'compiled'));
+  writeFileSync(join(folder, path), '{"outcome": "promote"}');
   const decision = await world.judge.judge(run);
-  expect([decision.outcome, decision.text]).toEqual([
-    'reject',
-    expect.stringContaining('decision.json, which is not its'),
-  ]);
+  expect([decision.outcome, decision.text]).toEqual(['reject', expect.stringContaining(`${path}, which is not its`)]);
 });
 
 describe('nothing is decided', () => {
