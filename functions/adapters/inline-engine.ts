@@ -1,4 +1,4 @@
-import type { Computed, Engine, LoadedModel, ModelId } from '../inference/ports.ts';
+import type { Computed, Engine, LoadedModel, ModelId, RuntimeTarget } from '../inference/ports.ts';
 import { DeadlineExceeded } from '../protocol/errors.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
@@ -11,12 +11,15 @@ import { sessionMemory } from './session-memory.ts';
  * behind a run, and where the function's timeout ends a model that does not end by itself.
  */
 export class InlineEngine implements Engine {
-  readonly target = runtimeTarget();
   readonly #threads: number;
 
   /** @param threads that one run may use */
   constructor(threads: number) {
     this.#threads = threads;
+  }
+
+  get target(): RuntimeTarget {
+    return runtimeTarget();
   }
 
   load(_id: ModelId, path: string, config: ModelConfig): Promise<LoadedModel> {

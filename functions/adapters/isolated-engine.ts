@@ -5,6 +5,7 @@ import {
   type Log,
   type ModelId,
   ModelRejected,
+  type RuntimeTarget,
 } from '../inference/ports.ts';
 import { DeadlineExceeded, InvalidRequest, ModelFailed, Overloaded } from '../protocol/errors.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
@@ -56,7 +57,6 @@ type Job = {
  * another model waiting.
  */
 export class IsolatedEngine implements Engine {
-  readonly target = runtimeTarget();
   readonly #settings: IsolatedEngineSettings;
   readonly #log: Log;
   readonly #workers = new Set<Worker>();
@@ -73,9 +73,14 @@ export class IsolatedEngine implements Engine {
   constructor(settings: IsolatedEngineSettings, log: Log) {
     this.#settings = settings;
     this.#log = log;
-    for (let i = 0; i < settings.processes; i++) this.#startWorker();
+    // The others follow when it has done its first work: while a server starts, there is a core for each of the two.
+    this.#startWorker();
     this.#reaper = setInterval(() => this.#endIdleSpare(), SPARE_IDLE_MS / 3).unref();
     process.on('exit', this.#killAll);
+  }
+
+  get target(): RuntimeTarget {
+    return runtimeTarget();
   }
 
   async load(id: ModelId, path: string, config: ModelConfig): Promise<IsolatedModel> {
@@ -230,6 +235,8 @@ export class IsolatedEngine implements Engine {
     worker.job = undefined;
     worker.idleSince = performance.now();
     this.#dispatch();
+    while (this.#workers.size < this.#settings.processes && !this.#closed && this.#pause === undefined)
+      this.#startWorker();
   }
 
   async #loadInto(worker: Worker, { model, run }: Job): Promise<void> {

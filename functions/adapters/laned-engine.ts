@@ -2,7 +2,7 @@ import type { Computed, Engine, LoadedModel, ModelId } from '../inference/ports.
 import type { ModelConfig } from '../protocol/model-config.ts';
 import { zeros } from '../protocol/synthetic-tensor.ts';
 import { elementCount, type Tensor } from '../protocol/tensor.ts';
-import { InlineModel } from './inline-engine.ts';
+import type { InlineModel } from './inline-engine.ts';
 import type { IsolatedEngine, IsolatedModel } from './isolated-engine.ts';
 import { MAX_STATIC_BYTES } from './onnx-graph.ts';
 import { sessionMemory } from './session-memory.ts';
@@ -40,7 +40,10 @@ export class LanedEngine implements Engine {
   }
 
   async load(id: ModelId, path: string, config: ModelConfig): Promise<LoadedModel> {
-    const isolated = await this.#isolated.load(id, path, config);
+    const loading = this.#isolated.load(id, path, config);
+    // Meanwhile.
+    void importInline();
+    const isolated = await loading;
     if (!isolated.isStatic) return isolated;
     const model = new LanedModel(isolated);
     await model.tryOut();
@@ -55,6 +58,11 @@ export class LanedEngine implements Engine {
   close(): Promise<void> {
     return this.#isolated.close();
   }
+}
+
+/** ONNX Runtime in this process, which is needed by the first fast model. */
+function importInline(): Promise<typeof import('./inline-engine.ts')> {
+  return import('./inline-engine.ts');
 }
 
 class LanedModel implements LoadedModel {
@@ -139,6 +147,7 @@ class LanedModel implements LoadedModel {
     if (this.#loadingInline || this.#unloaded) return;
     this.#loadingInline = true;
     try {
+      const { InlineModel } = await importInline();
       const inline = await InlineModel.load(this.#isolated.path, this.#isolated.config, INLINE_THREADS);
       if (this.#unloaded) await inline.unload();
       else this.#inline = inline;

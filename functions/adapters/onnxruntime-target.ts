@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
-import * as ort from 'onnxruntime-node';
+import packageJson from 'onnxruntime-node/package.json' with { type: 'json' };
 import type { RuntimeTarget } from '../inference/ports.ts';
 
 let found: RuntimeTarget | undefined;
 
 /** What a compiled file has to be made for, to be loaded in this process and its children. */
 export function runtimeTarget(): RuntimeTarget {
-  found ??= { runtime: ort.env.versions.node ?? '', architecture: process.arch, simd: simdClass() };
+  found ??= { runtime: packageJson.version, architecture: process.arch, simd: simdClass() };
   return found;
 }
 
