@@ -5,7 +5,7 @@
 // the name), so the binary is looked up here.
 
 import { spawn } from 'node:child_process';
-import { createRequire, enableCompileCache } from 'node:module';
+import module, { createRequire } from 'node:module';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -32,7 +32,7 @@ if (process.env.npm_lifecycle_event !== undefined) {
 
 if (Number.parseInt(process.versions.node, 10) >= REQUIRED_MAJOR) {
   process.argv.splice(1, 2, resolve(script));
-  enableCompileCache(COMPILED);
+  module.enableCompileCache(COMPILED);
   await import(pathToFileURL(resolve(script)).href);
 } else {
   // Why: functions/adapters/session-memory.ts.

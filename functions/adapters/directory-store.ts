@@ -6,7 +6,6 @@ import type { ModelConfig } from '../protocol/model-config.ts';
 import { isModelName, isVersion } from '../protocol/names.ts';
 import { sha256Of } from './content.ts';
 import { checkHash, checkPath } from './file-check.ts';
-import { parseModelConfig } from './model-config-text.ts';
 import { comesWith } from './version-files.ts';
 
 const CONFIG_FILE = 'config.pbtxt';
@@ -68,7 +67,10 @@ export class DirectoryStore implements ModelStore {
 
   async #config(model: string): Promise<ModelConfig> {
     const text = await readFile(join(this.root, model, CONFIG_FILE), 'utf8').catch(nothingThere);
-    return text === undefined ? {} : parseModelConfig(text);
+    if (text === undefined) return {};
+    // Without a configuration nobody needs its parser.
+    const { parseModelConfig } = await import('./model-config-text.ts');
+    return parseModelConfig(text);
   }
 }
 

@@ -13,7 +13,6 @@ import { isModelName, isVersion } from '../protocol/names.ts';
 import type { DiskCache } from './disk-cache.ts';
 import { downloadFolder, type RemoteFile, type WatchDownload } from './download.ts';
 import { checkHash } from './file-check.ts';
-import { parseModelConfig } from './model-config-text.ts';
 import { s3Client } from './s3-client.ts';
 import { type ObjectKey, statusOf } from './s3-object.ts';
 import { comesWith } from './version-files.ts';
@@ -80,7 +79,8 @@ export class S3Store implements ModelStore {
     const folders = new Set(objects.flatMap(({ path }) => /^([^/]+)\//.exec(path)?.[1] ?? []).filter(isVersion));
     if (folders.size === 0) return { config: {}, versions: [] };
     const text = await this.#text(model, CONFIG_FILE, objects);
-    const config = text === undefined ? {} : parseModelConfig(text);
+    // Without a configuration nobody needs its parser.
+    const config = text === undefined ? {} : (await import('./model-config-text.ts')).parseModelConfig(text);
     const release = await this.#text(model, RELEASE_FILE, objects);
     const file = config.default_model_filename || MODEL_FILE;
     const versions = [...folders].filter((version) => objects.some(({ path }) => path === `${version}/${file}`));

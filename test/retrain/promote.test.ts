@@ -12,7 +12,7 @@ import { parseRelease, publishedFiles, type Release } from '../../functions/infe
 import { explain } from '../../functions/retrain/explain.ts';
 import { Promoter } from '../../functions/retrain/promote.ts';
 import { openStores, type Stores } from '../../functions/retrain/stores.ts';
-import { bundle } from '../../infra/images/bundle.ts';
+import { bundle, bundleInParts } from '../../infra/images/bundle.ts';
 import { type Challengers, makeChallengers, type Run, SNAPSHOT_ID, type World } from '../setup/challengers.ts';
 import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
 
@@ -381,7 +381,7 @@ describe('the Lambda functions', () => {
     const bundles = join(root, 'bundles');
     mkdirSync(bundles);
     symlinkSync(join(ROOT, 'node_modules'), join(bundles, 'node_modules'));
-    bundle('functions/retrain/lambda/judge.ts', join(bundles, 'judge.mjs'), ['onnxruntime-node']);
+    bundleInParts({ judge: 'functions/retrain/lambda/judge.ts' }, bundles, ['onnxruntime-node']);
     bundle('functions/retrain/lambda/promote.ts', join(bundles, 'promote.mjs'));
     const invoke = async (name: string, run: Run) => {
       const code = `const { handler } = await import('./${name}.mjs');
