@@ -4,6 +4,8 @@ OUTPUT_DIR becomes a model repository of networks with random weights, as their 
 
 resnet50   102 MB, 53 convolutions; FP32 [batch, 3, 224, 224] -> [batch, 1000]
 vit_b_16   346 MB, 12 transformer blocks, all matrix products; the same shapes
+
+table      350 MB, rows that are looked up, at no cost: INT64 [count] -> FP32 [count, 1000]
 """
 
 import sys
@@ -51,10 +53,7 @@ class Graph:
         pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 3, 224, 224])
         scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", CLASSES])
         self.nodes.append(helper.make_node("Identity", [output], ["scores"]))
-        graph = helper.make_graph(self.nodes, path.parent.parent.name, [pixels], [scores], self.weights)
-        opset = helper.make_opsetid("", OPSET)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION), path)
+        save(helper.make_graph(self.nodes, "network", [pixels], [scores], self.weights), path)
 
 
 def make_resnet50(path: Path) -> None:
@@ -120,10 +119,26 @@ def make_vit_b_16(path: Path) -> None:
     graph.save(path, graph.linear(pooled, width, CLASSES))
 
 
+def make_table(path: Path) -> None:
+    graph = Graph()
+    rows = graph.noise(87_500, CLASSES, fan_in=1)
+    graph.nodes.append(helper.make_node("Gather", [rows, "numbers"], ["rows"]))
+    numbers = helper.make_tensor_value_info("numbers", TensorProto.INT64, ["count"])
+    found = helper.make_tensor_value_info("rows", TensorProto.FLOAT, ["count", CLASSES])
+    save(helper.make_graph(graph.nodes, "table", [numbers], [found], graph.weights), path)
+
+
+def save(graph: onnx.GraphProto, path: Path) -> None:
+    opset = helper.make_opsetid("", OPSET)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION), path)
+
+
 def main() -> None:
     folder = Path(sys.argv[1])
     make_resnet50(folder / "resnet50/1/model.onnx")
     make_vit_b_16(folder / "vit_b_16/1/model.onnx")
+    make_table(folder / "table/1/model.onnx")
 
 
 if __name__ == "__main__":
