@@ -16,7 +16,7 @@ import { S3Repository } from '../../functions/adapters/s3-repository.ts';
 import { ensureVenv } from '../../functions/cli/venv.ts';
 import type { CompiledManifest } from '../../functions/inference/compiled.ts';
 import { ModelLoader, type ServedModel } from '../../functions/inference/model-loader.ts';
-import type { Content, Fetched, Log, ModelRepository } from '../../functions/inference/ports.ts';
+import type { Content, Engine, Fetched, Log, ModelRepository } from '../../functions/inference/ports.ts';
 import { Publisher } from '../../functions/inference/publisher.ts';
 import { parseRelease, publishedFiles } from '../../functions/inference/release.ts';
 import type { Tensor } from '../../functions/protocol/tensor.ts';
@@ -263,15 +263,16 @@ test('prepacking can be switched off: then all processes have the weights in com
   cpSync(published, join(root, MODEL), { recursive: true });
   const repository = new DirectoryRepository(root);
   const asked: number[] = [];
-  const two = Object.assign(Object.create(engine), {
-    load: engine.load.bind(engine),
+  const watched: Engine = {
     target: engine.target,
-    memoryOf: (bytes: number, isShared: boolean) => {
+    load: (id, path, given) => engine.load(id, path, given),
+    close: async () => {},
+    memoryOf(bytes, isShared) {
       asked.push(isShared ? bytes : -bytes);
-      return bytes;
+      return engine.memoryOf(bytes, isShared);
     },
-  });
-  const telling = new ModelLoader(two, SILENT, { defaultMaxBatchSize: 4, maxBatcherQueue: 0 });
+  };
+  const telling = new ModelLoader(watched, SILENT, { defaultMaxBatchSize: 4, maxBatcherQueue: 0 });
   const hashes = publishedFiles(parseRelease((await repository.tagged(MODEL, 'release.json'))?.text ?? ''), '1');
   for (const each of [{}, config]) {
     const served = await telling.load(repository, { model: MODEL, version: '1' }, each, hashes);

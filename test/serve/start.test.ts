@@ -3,8 +3,10 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, inject, test } from 'vitest';
+import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import { afterAll, expect, inject, test, vi } from 'vitest';
 import { startServer } from '../setup/edges.ts';
+import { startLocalAws } from '../setup/local-aws.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const folder = mkdtempSync(join(tmpdir(), 'serverless-onnx-start-'));
@@ -39,6 +41,24 @@ const CONFIGURATION = ['long', 'protobufjs'];
 test('a start on a folder loads what its first answer needs, and neither the AWS SDK nor metrics, pages and colours', async () => {
   const packages = await packagesOf({ MODEL_REPOSITORY: join(ROOT, 'model-artifacts') }, 'digits');
   expect(packages).toEqual([...LOG, ...HTTP, ...RUNTIME, ...CONFIGURATION].sort());
+});
+
+test('a start on a bucket does not load the AWS SDK either', { timeout: 90_000 }, async () => {
+  const aws = await startLocalAws();
+  try {
+    const Bucket = 'a-bucket';
+    for (const [name, value] of Object.entries(aws.env)) vi.stubEnv(name, value);
+    const s3 = new S3Client({ forcePathStyle: true });
+    await s3.send(new CreateBucketCommand({ Bucket }));
+    const Body = readFileSync(join(inject('repository'), 'identity_fp32/1/model.onnx'));
+    await s3.send(new PutObjectCommand({ Bucket, Key: 'models/identity_fp32/1/model.onnx', Body }));
+    const environment = { ...aws.env, MODEL_REPOSITORY: `s3://${Bucket}/models`, XDG_CACHE_HOME: folder };
+    const packages = await packagesOf(environment, 'identity_fp32');
+    expect(packages).toEqual([...LOG, ...HTTP, ...RUNTIME, 'aws4fetch'].sort());
+  } finally {
+    vi.unstubAllEnvs();
+    await aws.stop();
+  }
 });
 
 test('a start on models without a configuration does not load the reader of configurations', async () => {
