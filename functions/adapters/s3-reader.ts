@@ -69,7 +69,7 @@ export class S3Reader {
   async #request(method: string, path: string, headers: { readonly [name: string]: string }): Promise<IncomingMessage> {
     for (let tries = 1; ; tries++) {
       try {
-        return await this.#requestOnce(method, path, headers);
+        return await this.#requestOnce(method, path, headers, tries > 1);
       } catch (error) {
         const { status = 503 } = error as { status?: number };
         const mayPass = status === 429 || status >= 500;
@@ -83,12 +83,13 @@ export class S3Reader {
     method: string,
     path: string,
     headers: { readonly [name: string]: string },
+    isFresh: boolean,
     mayMove = true,
   ): Promise<IncomingMessage> {
     const url = this.#url(path);
     const credentials = await this.#signer();
     const signed = await signedHeaders({ service: 's3', region: this.#region, credentials }, method, url, headers);
-    const answer = await this.#send(method, url, signed);
+    const answer = await this.#send(method, url, signed, isFresh);
     const { statusCode = 0 } = answer;
     if (statusCode >= 200 && statusCode < 300) return answer;
     const text = (await buffer(answer)).toString();
@@ -96,16 +97,22 @@ export class S3Reader {
     const region = answer.headers['x-amz-bucket-region'];
     if (mayMove && typeof region === 'string' && region !== this.#region) {
       this.#region = region;
-      return this.#requestOnce(method, path, headers, false);
+      return this.#requestOnce(method, path, headers, isFresh, false);
     }
     throw new S3Refused(statusCode, /<Code>(\w+)<\/Code>/.exec(text)?.[1] ?? `status ${statusCode}`);
   }
 
-  #send(method: string, url: URL, headers: { [name: string]: string }): Promise<IncomingMessage> {
+  /** @param isFresh on a new connection: those that were kept may have died while a function stood still */
+  #send(method: string, url: URL, headers: { [name: string]: string }, isFresh: boolean): Promise<IncomingMessage> {
     const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
     const protocol = url.protocol === 'http:' ? 'http:' : 'https:';
     const send = protocol === 'http:' ? httpRequest : httpsRequest;
-    const sent = send(url, { method, headers, agent: this.#agents[protocol], timeout: SOCKET_TIMEOUT_MS });
+    const sent = send(url, {
+      method,
+      headers,
+      agent: isFresh ? false : this.#agents[protocol],
+      timeout: SOCKET_TIMEOUT_MS,
+    });
     const late = (): void => void sent.destroy(Object.assign(new Error('no answer'), { code: 'ETIMEDOUT' }));
     sent.on('socket', (socket) => {
       if (!socket.connecting) return;
