@@ -12,7 +12,7 @@ import { pathToFileURL } from 'node:url';
 
 const REQUIRED_MAJOR = 24;
 /** What V8 has made of our code, and of the TypeScript in it, is kept for the next start: in a folder that is the user's own. */
-const COMPILED = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx/code');
+const COMPILED = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx-code');
 
 const [script, ...args] = process.argv.slice(2);
 if (script === undefined) {
