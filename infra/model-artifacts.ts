@@ -33,11 +33,11 @@ export function modelNames(files: readonly ArtifactFile[]): string[] {
   return [...new Set(files.map(({ key }) => key.slice(0, key.indexOf('/'))))];
 }
 
-/** MB, rounded up. */
+/** MB, rounded up. A version is brought to a machine as its plain or as its compiled file. */
 export function largestVersionMb(files: readonly ArtifactFile[]): number {
   const bytes = new Map<string, number>();
   for (const { key, bytes: more } of files) {
-    const [version] = /^[^/]+\/\d+\//.exec(key) ?? [];
+    const [version] = /^[^/]+\/\d+\/(?!compiled\/)/.exec(key) ?? [];
     if (version !== undefined) bytes.set(version, (bytes.get(version) ?? 0) + more);
   }
   return Math.ceil(Math.max(0, ...bytes.values()) / BYTES_PER_MB);

@@ -6,7 +6,7 @@ import type { ModelConfig } from '../protocol/model-config.ts';
 import { isModelName, isVersion } from '../protocol/names.ts';
 import { sha256Of } from './content.ts';
 import { checkHash, checkPath } from './file-check.ts';
-import { parseModelConfig } from './model-config-text.ts';
+import { comesWith } from './version-files.ts';
 
 const CONFIG_FILE = 'config.pbtxt';
 const RELEASE_FILE = 'release.json';
@@ -44,11 +44,13 @@ export class DirectoryStore implements ModelStore {
   async fetch(model: string, version: string, filename: string, sha256: FileHashes = {}): Promise<Fetched> {
     const folder = join(this.root, model, version);
     for (const [path, expected] of Object.entries(sha256)) {
+      if (!comesWith(filename, path)) continue;
       checkPath(path);
       const found = await sha256Of(createReadStream(join(folder, path))).catch(nothingThere);
       checkHash(path, found, expected);
     }
-    const names = (await readdir(folder, { recursive: true }).catch(nothingThere)) ?? [];
+    const all = (await readdir(folder, { recursive: true }).catch(nothingThere)) ?? [];
+    const names = all.filter((name) => comesWith(filename, name.replaceAll('\\', '/')));
     const found = await Promise.all(names.map((name) => stat(join(folder, name)).catch(nothingThere)));
     const bytes = found.reduce((sum, file) => sum + (file?.isFile() ? file.size : 0), 0);
     return { path: join(folder, filename), bytes, done: () => {} };
@@ -65,7 +67,10 @@ export class DirectoryStore implements ModelStore {
 
   async #config(model: string): Promise<ModelConfig> {
     const text = await readFile(join(this.root, model, CONFIG_FILE), 'utf8').catch(nothingThere);
-    return text === undefined ? {} : parseModelConfig(text);
+    if (text === undefined) return {};
+    // Without a configuration nobody needs its parser.
+    const { parseModelConfig } = await import('./model-config-text.ts');
+    return parseModelConfig(text);
   }
 }
 

@@ -1,6 +1,6 @@
 import { freemem, totalmem } from 'node:os';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { InferenceRecord, LoadTiming, ModelId, Telemetry } from '../inference/ports.ts';
+import type { CompiledUnused, InferenceRecord, LoadTiming, ModelId, Telemetry } from '../inference/ports.ts';
 
 export type PendingRequests = { readonly model: string; readonly version: string; readonly pending: number };
 
@@ -46,6 +46,13 @@ export class PrometheusTelemetry implements Telemetry {
     name: 'serverless_onnx_model_load_failures_total',
     help: 'Number of failed attempts to load a model',
     labelNames: ['model'],
+    registers: [this.#registry],
+  });
+
+  readonly #compiledUnused = new Counter({
+    name: 'serverless_onnx_compiled_unused_total',
+    help: "Number of loads of a version's plain file, as its compiled one could not be used",
+    labelNames: ['model', 'reason'],
     registers: [this.#registry],
   });
 
@@ -117,6 +124,10 @@ export class PrometheusTelemetry implements Telemetry {
 
   loadFailed(model: string): void {
     this.#loadFailures.inc({ model });
+  }
+
+  compiledUnused(model: string, reason: CompiledUnused): void {
+    this.#compiledUnused.inc({ model, reason });
   }
 
   staleServed(model: string): void {

@@ -46,7 +46,7 @@ export async function startLambdaService(
   const telemetry = new EmbeddedMetrics(settings.metricsNamespace, writeMetrics);
   const { service } = composeService(
     {
-      store: configuredRepository(settings.modelRepository, { folder: cache, share: CACHE_SHARE }),
+      store: await configuredRepository(settings.modelRepository, { folder: cache, share: CACHE_SHARE }),
       engine: new InlineEngine(Math.max(1, Math.round(memoryMb / MB_PER_VCPU))),
       telemetry,
       log,

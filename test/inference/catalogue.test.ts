@@ -7,6 +7,7 @@ const telemetry: Telemetry = {
   inference() {},
   loaded() {},
   loadFailed() {},
+  compiledUnused() {},
   staleServed() {},
   canaryEnded() {},
 };
