@@ -7,10 +7,12 @@ import { MethodNotAllowed, NotFound, ProtocolError } from '../protocol/errors.ts
 import { decodeInferRequest } from '../protocol/infer-request.ts';
 import { type EncodedResponse, encodeInferResponse } from '../protocol/infer-response.ts';
 import { decodeLoadRequest } from '../protocol/load-request.ts';
+import type { RequestTiming } from '../protocol/messages.ts';
 import { headerLength, readBody, readyOnly } from './body.ts';
 import { chooseEncoding, decodeBody, ENCODINGS, encodeBody, UnsupportedEncoding } from './compression.ts';
 import { type AccessRules, checkAccess } from './guard.ts';
 import { openApi } from './openapi.ts';
+import { type Pages, pageHeaders } from './pages.ts';
 import { traceId } from './trace.ts';
 
 export type AppParts = {
@@ -28,11 +30,9 @@ export type AppParts = {
 export type LocalParts = {
   /** What `GET /metrics` answers. */
   readonly metrics: () => Promise<{ contentType: string; text: string }>;
-  /** The page that renders the OpenAPI document under `''`, and by file name what it needs. */
-  readonly docs: ReadonlyMap<string, Page>;
+  /** The playground, the OpenAPI document rendered, and what both need. */
+  readonly pages: Pages;
 };
-
-export type Page = { readonly contentType: string; read(): Promise<string | Uint8Array<ArrayBuffer>> };
 
 /** What the line that is logged for a request holds, filled in while the request is answered. */
 type RequestLine = {
@@ -47,12 +47,6 @@ type RequestLine = {
 /** Bodies of requests that carry no tensors. */
 const MAX_CONTROL_BYTES = 1024 * 1024;
 const HEADER_LENGTH = 'Inference-Header-Content-Length';
-/** Pages load nothing from elsewhere, and nobody frames them. Swagger UI styles its elements in place. */
-const PAGE_HEADERS = {
-  'Content-Security-Policy':
-    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
-  'X-Content-Type-Options': 'nosniff',
-};
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
 type Env = { Variables: { line: RequestLine } };
@@ -83,7 +77,8 @@ export function createApp({ service, log, access, maxBodyBytes, corsOrigins, loc
     app.use(cors({ origin: corsOrigins.includes('*') ? '*' : [...corsOrigins], exposeHeaders: [HEADER_LENGTH] }));
 
   app.use(async (context, next) => {
-    checkAccess(context.req.raw.headers, access);
+    const isPublic = local?.pages.get(context.req.path)?.isPublic === true;
+    checkAccess(context.req.raw.headers, isPublic ? { ...access, token: undefined } : access);
     await next();
   });
 
@@ -137,6 +132,7 @@ export function createApp({ service, log, access, maxBodyBytes, corsOrigins, loc
     const request = length === 0 ? await service.rawRequest(body, name, version) : decodeInferRequest(body, length);
     const response = await service.infer(request, name, version, context.req.header('X-Caller-Id'));
     line.version = response.modelVersion;
+    if (response.timing !== undefined) context.header('Server-Timing', serverTiming(response.timing));
     return sendInference(context, encodeInferResponse(response, request));
   });
   route('GET', ofModel('/config'), async (context, name, version) =>
@@ -159,11 +155,9 @@ export function createApp({ service, log, access, maxBodyBytes, corsOrigins, loc
       await service.unload(name);
       return context.body(null, 200);
     });
-    route('GET', ['/docs', '/docs/:file'], async (context) => {
-      const page = local.docs.get(context.req.param('file') ?? '');
-      if (page === undefined) throw new NotFound('Not Found');
-      return send(context, 200, { 'Content-Type': page.contentType, ...PAGE_HEADERS }, await page.read());
-    });
+    for (const [path, page] of local.pages) {
+      route('GET', [path], async (context) => send(context, 200, pageHeaders(page), await page.read()));
+    }
     route('GET', ['/metrics'], async (context) => {
       const { contentType, text } = await local.metrics();
       return send(context, 200, { 'Content-Type': contentType }, text);
@@ -199,6 +193,11 @@ async function sendInference(context: Context<Env>, { headerLength, parts }: Enc
   const [json] = parts;
   if (parts.length === 1) return context.body(json as Uint8Array<ArrayBuffer>, 200, headers);
   return context.body(ReadableStream.from(parts), 200, { ...headers, 'Content-Length': String(length) });
+}
+
+/** Of an answer, in milliseconds (https://www.w3.org/TR/server-timing/): what is left of the caller's time is the way. */
+function serverTiming({ queue, compute, total }: RequestTiming): string {
+  return `queue;dur=${queue.toFixed(3)}, compute;dur=${compute.toFixed(3)}, total;dur=${total.toFixed(3)}`;
 }
 
 function json(context: Context<Env>, body: object): Response {

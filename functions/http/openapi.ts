@@ -91,6 +91,7 @@ const SCHEMAS: Json = {
     batch_stats: list(
       object({ batch_size: integer, compute_input: duration, compute_infer: duration, compute_output: duration }),
     ),
+    memory_usage: list(object({ type: text, id: integer, byte_size: integer })),
   }),
   IndexEntry: object(
     { name: text, version: text, state: { type: 'string', enum: ['READY', 'LOADING', 'UNAVAILABLE'] }, reason: text },
@@ -126,7 +127,10 @@ const headerLength = {
 const infer = operation(
   'Compute the outputs for some inputs',
   {
-    headers: { 'Inference-Header-Content-Length': headerLength },
+    headers: {
+      'Inference-Header-Content-Length': headerLength,
+      'Server-Timing': { schema: text, description: 'Milliseconds: queue, compute, and total of this side.' },
+    },
     content: {
       ...json(ref('InferResponse')),
       'application/octet-stream': { schema: { type: 'string', format: 'binary' } },
@@ -216,6 +220,11 @@ const PATHS: { readonly [path: string]: Json } = {
   },
   '/v2/models/{model}/infer': { post: infer },
   '/openapi.json': { get: operation('This document', jsonOf({ type: 'object' }), []) },
+  '/': { get: operation('The playground', { content: { 'text/html': { schema: text } } }, []) },
+  '/playground/{file}': {
+    parameters: [{ name: 'file', in: 'path', required: true, schema: text }],
+    get: operation('What the playground needs', { content: { '*/*': { schema: text } } }, [404]),
+  },
   '/docs': { get: operation('This document, rendered', { content: { 'text/html': { schema: text } } }, []) },
   '/docs/{file}': {
     parameters: [{ name: 'file', in: 'path', required: true, schema: text }],
@@ -238,6 +247,8 @@ function tagged(path: string, { parameters, ...operations }: Json): Json {
 const LOCAL_PATHS = new Set([
   '/v2/repository/models/{model}/load',
   '/v2/repository/models/{model}/unload',
+  '/',
+  '/playground/{file}',
   '/docs',
   '/docs/{file}',
   '/metrics',

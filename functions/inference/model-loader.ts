@@ -22,6 +22,8 @@ export type ServedModel = ModelId & {
   /** Of each output that has a label file: its labels, in the order of the classes. */
   readonly labels: ReadonlyMap<string, readonly string[]>;
   readonly timing: LoadTiming;
+  /** Of its files. */
+  readonly bytes: number;
   /** Requests under way are still answered. */
   unload(): Promise<void>;
 };
@@ -81,7 +83,7 @@ export class ModelLoader {
         await batched.loaded.unload();
         files.done();
       };
-      return { model, version, labels, timing, ...batched, unload };
+      return { model, version, labels, timing, bytes: files.bytes, ...batched, unload };
     } catch (error) {
       files.done();
       throw error;

@@ -22,6 +22,9 @@ import { type ModelStatistics, Statistics } from './statistics.ts';
 
 export type IndexEntry = { readonly name: string } & Partial<Omit<ModelState, 'model'>>;
 
+/** Triton's name for what a model takes up; here its files, which is what its weights take in memory. */
+type MemoryUsage = { readonly type: 'CPU'; readonly id: 0; readonly byte_size: number };
+
 /** The reason of a request that found too many others waiting. */
 const OVERLOADED = new Overloaded('').reason;
 
@@ -148,13 +151,13 @@ export class InferenceService {
   }
 
   /** What this process has counted for one version, for the loaded versions of one model, or for all. */
-  async statistics(model?: string, version?: string): Promise<ModelStatistics[]> {
+  async statistics(model?: string, version?: string): Promise<(ModelStatistics & { memory_usage: MemoryUsage[] })[]> {
     if (model !== undefined) await this.#loaded(model, version);
     return this.#registry
       .served()
       .filter((served) => model === undefined || served.model === model)
       .filter((served) => version === undefined || served.version === version)
-      .map((served) => this.#statistics.of(served));
+      .map((served) => ({ ...this.#statistics.of(served), memory_usage: [memoryOf(served)] }));
   }
 
   /** A request whose body is nothing but the bytes of the model's one input. */
@@ -211,7 +214,9 @@ export class InferenceService {
       const computed = await loaded.run(inputs, names, started + timeout);
       const outputs = classified(request, served, toClientShapes(serving.outputs, computed.outputs));
       record('success', computed);
-      return { id: request.id, modelName: model, modelVersion: served.version, outputs };
+      const { queue, input, infer, output } = computed.timing;
+      const timing = { queue, compute: input + infer + output, total: performance.now() - started };
+      return { id: request.id, modelName: model, modelVersion: served.version, outputs, timing };
     } catch (error) {
       record(error instanceof ProtocolError ? error.reason : 'OTHER');
       throw error;
@@ -252,6 +257,10 @@ function classified(
     const count = requested && classesWanted(requested);
     return count === undefined ? tensor : classify(tensor, count, serving.maxBatchSize > 0, labels.get(tensor.name));
   });
+}
+
+function memoryOf({ bytes }: ServedModel): MemoryUsage {
+  return { type: 'CPU', id: 0, byte_size: bytes };
 }
 
 function byNumber(a: string, b: string): number {

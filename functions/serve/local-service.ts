@@ -1,6 +1,7 @@
 import { availableParallelism, totalmem } from 'node:os';
 import { IsolatedEngine } from '../adapters/isolated-engine.ts';
 import { LanedEngine } from '../adapters/laned-engine.ts';
+import { playgroundPage } from '../adapters/playground-page.ts';
 import { PrometheusTelemetry } from '../adapters/prometheus.ts';
 import { swaggerUi } from '../adapters/swagger-ui.ts';
 import { createApp } from '../http/app.ts';
@@ -48,7 +49,7 @@ export function composeLocalService(settings: LocalSettings, store: ModelReposit
     access: { loopbackOnly: isLoopback(settings.host), token: settings.apiToken },
     maxBodyBytes: settings.maxBodyBytes,
     corsOrigins: [],
-    local: { metrics: () => telemetry.exposition(), docs: swaggerUi },
+    local: { metrics: () => telemetry.exposition(), pages: new Map([...playgroundPage, ...swaggerUi]) },
   });
   return { app, engine, registry, service };
 }

@@ -1,0 +1,89 @@
+import type { TensorMetadata } from '../protocol/messages.ts';
+import type { Tensor } from '../protocol/tensor.ts';
+
+/** Where a pen went, in parts of the drawing area's side; one point is a dot. */
+export type Stroke = readonly (readonly [x: number, y: number])[];
+
+export type Layout = { readonly channelsFirst: boolean; readonly channels: number; rows: number; columns: number };
+
+/** Of a model that takes pictures of any size, those of a drawing. */
+const ANY_SIDE = 224;
+
+/**
+ * How a model's input holds a picture; undefined where it takes none that this page can make.
+ * @param format what the model's configuration says of the input
+ */
+export function layoutOf({ datatype, shape }: TensorMetadata, format: string | undefined): Layout | undefined {
+  if (format !== 'FORMAT_NCHW' && format !== 'FORMAT_NHWC') return undefined;
+  const channelsFirst = format === 'FORMAT_NCHW';
+  const [batch, a = 0, b = 0, c = 0] = shape;
+  const [channels, rows, columns] = channelsFirst ? [a, b, c] : [c, a, b];
+  const fits = shape.length === 4 && (batch === -1 || batch === 1) && (channels === 1 || channels === 3);
+  if (!fits || (datatype !== 'FP32' && datatype !== 'UINT8')) return undefined;
+  return { channelsFirst, channels, rows: rows === -1 ? ANY_SIDE : rows, columns: columns === -1 ? ANY_SIDE : columns };
+}
+
+/**
+ * The strokes moved and scaled, their proportions kept, so that their ink fills the middle of the area.
+ * @param pen the width of a stroke, in parts of the area's side
+ */
+export function centred(strokes: readonly Stroke[], pen: number): readonly Stroke[] {
+  const points = strokes.flat();
+  if (points.length === 0) return strokes;
+  const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
+  const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
+  const extent = Math.max(right - left, bottom - top);
+  // A dot stays one.
+  const scale = extent < 0.02 ? 1 : (1 - pen) / extent;
+  const move = (value: number, low: number, high: number): number => 0.5 + (value - (low + high) / 2) * scale;
+  return strokes.map((stroke) => stroke.map(([x, y]) => [move(x, left, right), move(y, top, bottom)] as const));
+}
+
+/**
+ * The mean of each block of a drawing, as a scanner of fewer pixels sees it.
+ * @param ink 0 to 255 of each pixel, row by row
+ * @param levels how many steps of ink are told apart, where the training data had few
+ * @returns 0 to 255 of each of rows x columns blocks
+ */
+export function scanned(
+  ink: ArrayLike<number>,
+  width: number,
+  rows: number,
+  columns: number,
+  levels?: number,
+): Float64Array {
+  const block = width / columns;
+  const result = new Float64Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) {
+      let sum = 0;
+      for (let y = row * block; y < (row + 1) * block; y++)
+        for (let x = column * block; x < (column + 1) * block; x++) sum += ink[y * width + x] as number;
+      const mean = sum / (block * block);
+      result[row * columns + column] = levels === undefined ? mean : (Math.round((mean / 255) * levels) * 255) / levels;
+    }
+  }
+  return result;
+}
+
+/** Grey pixels (0 to 255) as red, green and blue. */
+export function coloured(grey: ArrayLike<number>): Float64Array {
+  return Float64Array.from({ length: grey.length * 3 }, (_, i) => grey[Math.floor(i / 3)] as number);
+}
+
+/** A picture's tensor as 8-bit red, green, blue and alpha of each pixel: what the model is shown. */
+export function pixelsOf({ data, datatype, shape }: Tensor, channelsFirst: boolean): ImageData {
+  const [, a = 1, b = 1, c = 1] = shape;
+  const [channels, rows, columns] = channelsFirst ? [a, b, c] : [c, a, b];
+  const image = new ImageData(columns, rows);
+  const values = data as ArrayLike<number>;
+  for (let pixel = 0; pixel < rows * columns; pixel++) {
+    for (let colour = 0; colour < 3; colour++) {
+      const channel = channels === 3 ? colour : 0;
+      const value = values[channelsFirst ? channel * rows * columns + pixel : pixel * channels + channel] as number;
+      image.data[pixel * 4 + colour] = datatype === 'UINT8' ? value : Math.round(value * 255);
+    }
+    image.data[pixel * 4 + 3] = 255;
+  }
+  return image;
+}
