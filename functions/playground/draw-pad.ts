@@ -1,4 +1,4 @@
-import { centred, type Layout, type Stroke, scanned } from './picture.ts';
+import { centred, type Layout, likeNist, type Stroke, scanned } from './picture.ts';
 import { h, useEffect, useRef, useState, type VNode } from './preact.ts';
 
 /** How a drawing becomes a picture. */
@@ -10,7 +10,7 @@ export type Scan = {
 
 /** Pixels of the area on the screen, each way. */
 const SIDE = 320;
-/** Of a stroke, in parts of the area's side: a pixel of an 8 x 8 scan. */
+/** Of a stroke, in parts of the area's side. */
 const PEN = 1 / 8;
 /** Scans of a small grid have so many levels of ink, as those that the digits network was trained on. */
 const LEVELS = 16;
@@ -59,7 +59,12 @@ export function scanOf(
 ): { grey: Float64Array; rows: number; columns: number } {
   const [rows, columns] = grid === undefined ? [layout.rows, layout.columns] : [grid, grid];
   const [width, height] = [columns * BLOCK, rows * BLOCK];
-  const context = inked(isCentred ? centred(strokes, PEN) : strokes, width, height, PEN);
+  const fitted = !isCentred
+    ? { strokes, pen: PEN }
+    : grid === undefined
+      ? { strokes: centred(strokes, PEN, 1), pen: PEN }
+      : likeNist(strokes);
+  const context = inked(fitted.strokes, width, height, fitted.pen);
   const { data } = context.getImageData(0, 0, width, height);
   const ink = Uint8Array.from({ length: width * height }, (_, i) => data[i * 4] as number);
   return { grey: scanned(ink, width, rows, columns, grid === undefined ? undefined : LEVELS), rows, columns };

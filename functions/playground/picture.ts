@@ -24,19 +24,52 @@ export function layoutOf({ datatype, shape }: TensorMetadata, format: string | u
 }
 
 /**
- * The strokes moved and scaled, their proportions kept, so that their ink fills the middle of the area.
- * @param pen the width of a stroke, in parts of the area's side
+ * The strokes moved and scaled so that their ink, drawn with a pen of this width, fills the height of the area, in its
+ * middle; or its width, where that is reached first. All lengths are parts of the area's side.
+ * @param maxWidth of the ink; what is wider is squeezed
  */
-export function centred(strokes: readonly Stroke[], pen: number): readonly Stroke[] {
+export function centred(strokes: readonly Stroke[], pen: number, maxWidth: number): readonly Stroke[] {
   const points = strokes.flat();
   if (points.length === 0) return strokes;
   const [xs, ys] = [points.map(([x]) => x), points.map(([, y]) => y)];
   const [left, right, top, bottom] = [Math.min(...xs), Math.max(...xs), Math.min(...ys), Math.max(...ys)];
-  const extent = Math.max(right - left, bottom - top);
+  const [width, height] = [right - left, bottom - top];
   // A dot stays one.
-  const scale = extent < 0.02 ? 1 : (1 - pen) / extent;
-  const move = (value: number, low: number, high: number): number => 0.5 + (value - (low + high) / 2) * scale;
-  return strokes.map((stroke) => stroke.map(([x, y]) => [move(x, left, right), move(y, top, bottom)] as const));
+  const scale = Math.max(width, height) < MIN_EXTENT ? 1 : (1 - pen) / Math.max(width, height);
+  const across = Math.min(scale, width < MIN_EXTENT ? scale : (maxWidth - pen) / width);
+  return strokes.map((stroke) =>
+    stroke.map(([x, y]) => [0.5 + (x - (left + right) / 2) * across, 0.5 + (y - (top + bottom) / 2) * scale] as const),
+  );
+}
+
+/**
+ * As `centred`, for scans as those of NIST's forms: upright, narrow, and all with about the same share of ink, for which
+ * the pen is chosen.
+ */
+export function likeNist(strokes: readonly Stroke[]): { strokes: readonly Stroke[]; pen: number } {
+  let pen = NIST_PEN.first;
+  for (let round = 0; round < 3; round++) {
+    pen = Math.min(NIST_PEN.max, Math.max(NIST_PEN.min, NIST_INK / lengthOf(centred(strokes, pen, NIST_WIDTH))));
+  }
+  return { strokes: centred(strokes, pen, NIST_WIDTH), pen };
+}
+
+/** Measured of the training data: 0.30 of the area is ink, and the outermost two of eight columns hold little. */
+const NIST_INK = 0.3;
+const NIST_WIDTH = 0.76;
+const NIST_PEN = { min: 0.13, max: 0.26, first: 0.18 };
+/** What is smaller is a dot. */
+const MIN_EXTENT = 0.02;
+
+function lengthOf(strokes: readonly Stroke[]): number {
+  let length = 0;
+  for (const stroke of strokes) {
+    for (const [i, [x, y]] of stroke.entries()) {
+      const [fromX, fromY] = stroke[i - 1] ?? [x, y];
+      length += Math.hypot(x - fromX, y - fromY);
+    }
+  }
+  return length;
 }
 
 /**

@@ -53,10 +53,48 @@ export async function draw(page: Page, strokes: readonly (readonly Point[])[]): 
   }
 }
 
-export const SEVEN: readonly (readonly Point[])[] = [
+const arc = (x: number, y: number, rx: number, ry: number, from: number, to: number): Point[] =>
+  Array.from({ length: 17 }, (_, i) => {
+    const angle = ((from + ((to - from) * i) / 16) * Math.PI) / 180;
+    return [x + rx * Math.cos(angle), y + ry * Math.sin(angle)] as const;
+  });
+
+/** How a person may write the digits, in the middle of the area and smaller than it. */
+export const DIGITS: readonly (readonly (readonly Point[])[])[] = [
+  [arc(0.5, 0.5, 0.16, 0.25, -90, 270)],
   [
-    [0.3, 0.25],
-    [0.7, 0.25],
-    [0.45, 0.8],
+    [
+      [0.42, 0.36],
+      [0.52, 0.25],
+      [0.52, 0.75],
+    ],
   ],
+  [[...arc(0.5, 0.38, 0.14, 0.14, 190, 390), [0.36, 0.75], [0.66, 0.75]]],
+  [[...arc(0.48, 0.37, 0.13, 0.12, 200, 450), ...arc(0.48, 0.63, 0.15, 0.14, -90, 160)]],
+  [
+    [
+      [0.54, 0.25],
+      [0.33, 0.56],
+      [0.66, 0.56],
+    ],
+    [
+      [0.57, 0.4],
+      [0.55, 0.78],
+    ],
+  ],
+  [[[0.64, 0.25], [0.4, 0.25], [0.38, 0.47], ...arc(0.48, 0.61, 0.15, 0.15, -120, 150)]],
+  [[[0.57, 0.24], [0.4, 0.5], ...arc(0.5, 0.63, 0.13, 0.13, 180, 540)]],
+  [
+    [
+      [0.34, 0.25],
+      [0.66, 0.25],
+      [0.46, 0.77],
+    ],
+    [
+      [0.4, 0.5],
+      [0.64, 0.5],
+    ],
+  ],
+  [[...arc(0.5, 0.37, 0.12, 0.12, 90, 450), ...arc(0.5, 0.63, 0.14, 0.14, -90, 270)]],
+  [[...arc(0.5, 0.38, 0.13, 0.13, 0, 360), [0.62, 0.5], [0.55, 0.77]]],
 ];
