@@ -103,7 +103,7 @@ const ERRORS: { readonly [status: number]: string } = {
   401: 'The token is missing or wrong.',
   403: 'Host or Origin name another machine.',
   404: 'There is no such model or version.',
-  413: 'The body is too large.',
+  413: 'The body, or the file asked for, is too large.',
   500: "The model's process ended while it computed.",
   501: "The request's Content-Encoding is not gzip or deflate.",
   503: 'The model does not load, or too many of its requests wait already.',
@@ -146,6 +146,7 @@ const infer = operation(
 
 const jsonOf = (schema: Json): Json => ({ content: json(schema) });
 const ofModel = [404, 503];
+const ofFile = [404, 413, 503];
 
 const index = operation('Every model of the repository with its state', jsonOf(list(ref('IndexEntry'))), [400, 413], {
   requestBody: { content: json(object({ ready: { type: 'boolean' } }, [])) },
@@ -174,7 +175,7 @@ const unload = operation('Stop serving a model (in explicit mode)', {}, [404, 50
 const MODEL = { name: 'model', in: 'path', required: true, schema: text };
 const VERSION = { name: 'version', in: 'path', required: true, schema: { type: 'string', pattern: '^[0-9]+$' } };
 
-/** Of each path the operations; those of a model also exist for one version of it. */
+/** Of each path the operations; those of a model without parameters of their own also exist for one version of it. */
 const PATHS: { readonly [path: string]: Json } = {
   '/v2/health/live': { get: operation('Whether the server runs', jsonOf(object({ live: { type: 'boolean' } })), []) },
   '/v2/health/ready': {
@@ -215,6 +216,26 @@ const PATHS: { readonly [path: string]: Json } = {
     ),
   },
   '/v2/models/{model}/infer': { post: infer },
+  '/v2/models/{model}/release': {
+    parameters: [MODEL],
+    get: operation('release.json: which version is live, and the history of that', jsonOf({ type: 'object' }), ofModel),
+  },
+  '/v2/models/{model}/versions/{version}/metrics': {
+    parameters: [MODEL, VERSION],
+    get: operation('metrics.json: what training has measured', jsonOf({ type: 'object' }), ofFile),
+  },
+  '/v2/models/{model}/versions/{version}/report': {
+    parameters: [MODEL, VERSION],
+    get: operation('report.html: the report of training', { content: { 'text/html': { schema: text } } }, ofFile),
+  },
+  '/v2/models/{model}/samples': {
+    parameters: [MODEL],
+    get: operation('The images to try the model with', jsonOf(object({ samples: list(text) })), ofModel),
+  },
+  '/v2/models/{model}/samples/{file}': {
+    parameters: [MODEL, { name: 'file', in: 'path', required: true, schema: text }],
+    get: operation('One of these images', { content: { 'image/*': { schema: text } } }, ofFile),
+  },
   '/openapi.json': { get: operation('This document', jsonOf({ type: 'object' }), []) },
   '/docs': { get: operation('This document, rendered', { content: { 'text/html': { schema: text } } }, []) },
   '/docs/{file}': {
@@ -251,7 +272,7 @@ export function openApi(title: string, version: string, local: boolean): Json {
   const described = Object.entries(PATHS).filter(([path]) => local || !LOCAL_PATHS.has(path));
   const paths = described.flatMap(([path, untagged]): [string, Json][] => {
     const operations = tagged(path, untagged);
-    if (!path.startsWith('/v2/models/{model}')) return [[path, operations]];
+    if (!path.startsWith('/v2/models/{model}') || untagged.parameters !== undefined) return [[path, operations]];
     const versioned = path.replace('{model}', '{model}/versions/{version}');
     return [
       [path, { parameters: [MODEL], ...operations }],
