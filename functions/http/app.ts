@@ -135,17 +135,19 @@ export function createApp({ service, files, log, access, maxBodyBytes, corsOrigi
     await service.modelReady(name, version);
     return json(context, { name, ready: true });
   });
-  route('POST', ofModel('/infer'), async (context, name, version) => {
-    const received = await readBody(context.req.raw, maxBodyBytes);
-    const line = context.get('line');
-    line.bytes_in = received.length;
-    const body = await decodeBody(received, context.req.header('Content-Encoding'), maxBodyBytes);
-    const length = headerLength(context.req.header(HEADER_LENGTH), body.length);
-    const request = length === 0 ? await service.rawRequest(body, name, version) : decodeInferRequest(body, length);
-    const response = await service.infer(request, name, version, context.req.header('X-Caller-Id'));
-    line.version = response.modelVersion;
-    return sendInference(context, encodeInferResponse(response, request));
-  });
+  for (const verb of ['infer', 'explain'] as const) {
+    route('POST', ofModel(`/${verb}`), async (context, name, version) => {
+      const received = await readBody(context.req.raw, maxBodyBytes);
+      const line = context.get('line');
+      line.bytes_in = received.length;
+      const body = await decodeBody(received, context.req.header('Content-Encoding'), maxBodyBytes);
+      const length = headerLength(context.req.header(HEADER_LENGTH), body.length);
+      const request = length === 0 ? await service.rawRequest(body, name, version) : decodeInferRequest(body, length);
+      const response = await service[verb](request, name, version, context.req.header('X-Caller-Id'));
+      line.version = response.modelVersion;
+      return sendInference(context, encodeInferResponse(response, request));
+    });
+  }
   route('GET', ofModel('/config'), async (context, name, version) =>
     json(context, await service.modelConfig(name, version)),
   );

@@ -1,4 +1,5 @@
 import { DATATYPE_NAMES } from '../protocol/datatypes.ts';
+import { EXPLAIN_METHODS, MAX_EVALUATIONS } from '../protocol/explain-options.ts';
 
 type Json = { readonly [key: string]: unknown };
 
@@ -75,6 +76,61 @@ const SCHEMAS: Json = {
     'model_version',
     'outputs',
   ]),
+  ExplainRequest: {
+    ...object(
+      {
+        id: text,
+        parameters: {
+          ...object(
+            {
+              method: { type: 'string', enum: EXPLAIN_METHODS },
+              output: text,
+              target: { ...integer, minimum: 0, description: 'Index of the flattened output; by default the largest.' },
+              background: { type: 'number', default: 0, description: 'Stands in the place of what is taken away.' },
+              patch: { ...integer, minimum: 1, description: "Of a patch's side, in pixels." },
+              stride: { ...integer, minimum: 1, description: 'For occlusion, in pixels; at most the patch.' },
+              samples: { ...integer, minimum: 1, maximum: MAX_EVALUATIONS, description: 'For Kernel SHAP.' },
+              seed: { ...integer, minimum: 0, default: 0 },
+              timeout: { ...integer, minimum: 1, description: 'In microseconds.' },
+            },
+            [],
+          ),
+          additionalProperties: { type: ['string', 'number', 'boolean'] },
+        },
+        inputs: list(ref('RequestInput')),
+        outputs: list(ref('RequestOutput')),
+      },
+      ['inputs'],
+    ),
+    description: 'As for infer, of one item.',
+  },
+  ExplainResponse: object({
+    model_name: text,
+    model_version: text,
+    parameters: {
+      ...object(
+        {
+          method: { type: 'string', enum: EXPLAIN_METHODS },
+          input: text,
+          output: text,
+          target: integer,
+          target_label: text,
+          base_value: { type: 'number', description: 'The output for the background alone.' },
+          value: { type: 'number', description: 'The output for the request.' },
+          background: { type: 'number' },
+          evaluations: { ...integer, description: 'Items that the model computed.' },
+          completeness: { type: 'number', description: 'Sum of the attributions - (value - base_value).' },
+          partial: { type: 'boolean', description: 'Whether the deadline came first.' },
+          patch: integer,
+          stride: integer,
+          samples: integer,
+          seed: integer,
+        },
+        ['method', 'output', 'target', 'base_value', 'value', 'evaluations', 'completeness', 'partial'],
+      ),
+    },
+    outputs: list(ref('ResponseOutput')),
+  }),
   ModelStatistics: object({
     name: text,
     version: text,
@@ -123,25 +179,22 @@ const headerLength = {
   description: 'Bytes of JSON before the binary tensors; 0: the body is the one input, raw.',
 };
 
-const infer = operation(
-  'Compute the outputs for some inputs',
-  {
-    headers: { 'Inference-Header-Content-Length': headerLength },
-    content: {
-      ...json(ref('InferResponse')),
-      'application/octet-stream': { schema: { type: 'string', format: 'binary' } },
+const tensors = (request: string, response: string): [success: Json, errors: number[], more: Json] => {
+  const binary = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
+  return [
+    {
+      headers: { 'Inference-Header-Content-Length': headerLength },
+      content: { ...json(ref(response)), ...binary },
     },
-  },
-  [400, 404, 413, 500, 501, 503, 504],
-  {
-    requestBody: {
-      required: true,
-      content: {
-        ...json(ref('InferRequest')),
-        'application/octet-stream': { schema: { type: 'string', format: 'binary' } },
-      },
-    },
-  },
+    [400, 404, 413, 500, 501, 503, 504],
+    { requestBody: { required: true, content: { ...json(ref(request)), ...binary } } },
+  ];
+};
+
+const infer = operation('Compute the outputs for some inputs', ...tensors('InferRequest', 'InferResponse'));
+const explain = operation(
+  'Why this answer? What each element of the inputs adds to an element of an output',
+  ...tensors('ExplainRequest', 'ExplainResponse'),
 );
 
 const jsonOf = (schema: Json): Json => ({ content: json(schema) });
@@ -236,6 +289,7 @@ const PATHS: { readonly [path: string]: Json } = {
     parameters: [MODEL, { name: 'file', in: 'path', required: true, schema: text }],
     get: operation('One of these images', { content: { 'image/*': { schema: text } } }, ofFile),
   },
+  '/v2/models/{model}/explain': { post: explain },
   '/openapi.json': { get: operation('This document', jsonOf({ type: 'object' }), []) },
   '/docs': { get: operation('This document, rendered', { content: { 'text/html': { schema: text } } }, []) },
   '/docs/{file}': {

@@ -37,6 +37,7 @@ const PATHS: readonly (readonly ['GET' | 'POST', string])[] = [
     ['GET', `${model}/config`] as const,
     ['GET', `${model}/stats`] as const,
     ['POST', `${model}/infer`] as const,
+    ['POST', `${model}/explain`] as const,
   ]),
   ['GET', 'v2/models/{model}/release'],
   ['GET', 'v2/models/{model}/samples'],
