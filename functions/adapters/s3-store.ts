@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import {
   GetObjectCommand,
   HeadObjectCommand,
@@ -119,6 +120,29 @@ export class S3Store implements ModelStore {
   async read(model: string, path: string): Promise<Uint8Array<ArrayBuffer>> {
     const body = await this.get(`${model}/${path}`);
     return new Uint8Array(await answered(body.transformToByteArray()));
+  }
+
+  async readUpTo(model: string, path: string, limit: number): Promise<Uint8Array<ArrayBuffer> | number | undefined> {
+    const key = this.key(`${model}/${path}`);
+    const found = await answered(
+      this.client.send(new GetObjectCommand(key)).catch((error: unknown) => {
+        if ((error as Error).name === 'NoSuchKey') return undefined;
+        throw error;
+      }),
+    );
+    if (found?.Body === undefined) return undefined;
+    const { Body, ContentLength = 0 } = found;
+    if (ContentLength <= limit) return new Uint8Array(await answered(Body.transformToByteArray()));
+    (Body as Readable).destroy();
+    return ContentLength;
+  }
+
+  async names(model: string, folder: string): Promise<readonly string[]> {
+    const { Bucket, Key: Prefix } = this.key(`${model}/${folder}/`);
+    const { Contents = [] } = await answered(
+      this.client.send(new ListObjectsV2Command({ Bucket, Prefix, Delimiter: '/' })),
+    );
+    return Contents.map(({ Key = '' }) => Key.slice(Prefix.length)).filter((name) => name !== '');
   }
 
   protected key(path: string): ObjectKey {

@@ -1,4 +1,5 @@
-import { Overloaded, ProtocolError, Unavailable } from '../protocol/errors.ts';
+import { InvalidRequest, Overloaded, ProtocolError, Unavailable } from '../protocol/errors.ts';
+import { type ExplainOptions, readExplainOptions } from '../protocol/explain-options.ts';
 import type { LoadRequest } from '../protocol/load-request.ts';
 import type {
   InferRequest,
@@ -8,11 +9,13 @@ import type {
   TensorMetadata,
 } from '../protocol/messages.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
-import { checkModelName } from '../protocol/names.ts';
+import { checkModelName, quote } from '../protocol/names.ts';
 import { decodeRawRequest } from '../protocol/raw-request.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { classesWanted, classify } from './classification.ts';
 import { hasNonFinite } from './closeness.ts';
+import type { RunModel } from './explain/evaluations.ts';
+import { explain } from './explain/explanation.ts';
 import type { ModelState } from './loaded-versions.ts';
 import type { ServedModel } from './model-loader.ts';
 import type { Computed, InferenceRecord, OverrideReader, Telemetry } from './ports.ts';
@@ -28,10 +31,14 @@ type MemoryUsage = { readonly type: 'CPU'; readonly id: 0; readonly byte_size: n
 /** The reason of a request that found too many others waiting. */
 const OVERLOADED = new Overloaded('').reason;
 
+/** Explanations that are computed at once: each holds some copies of its input. */
+const MAX_EXPLANATIONS = 4;
+
 /** The protocol's extensions that this server has. */
 const EXTENSIONS = [
   'binary_tensor_data',
   'classification',
+  'explain',
   'model_configuration',
   'model_repository',
   'parameters',
@@ -53,6 +60,7 @@ export class InferenceService {
   readonly #settings: ServiceSettings;
   readonly #statistics = new Statistics();
   #started = false;
+  #explaining = 0;
 
   constructor(registry: ModelRegistry, telemetry: Telemetry, overrides: OverrideReader, settings: ServiceSettings) {
     this.#registry = registry;
@@ -225,6 +233,75 @@ export class InferenceService {
     }
   }
 
+  /**
+   * Why this answer? The request's parameters say how it is to be explained.
+   *
+   * Each run of the model is counted as if a client had sent it. A canary is not judged by them: they are no requests that
+   * anybody made.
+   * @throws ProtocolError
+   */
+  async explain(request: InferRequest, model: string, version?: string, caller?: string): Promise<InferResponse> {
+    const started = performance.now();
+    const options = readExplainOptions(request.parameters);
+    if (this.#explaining >= MAX_EXPLANATIONS) {
+      throw new Overloaded(`${MAX_EXPLANATIONS} explanations are under way; try again later`, 1);
+    }
+    this.#explaining++;
+    try {
+      const timeout = this.#timeout(request);
+      const use = await within(timeout, model, this.#registry.use(model, version, caller ?? request.id));
+      try {
+        return await this.#explained(request, use.served, options, started + timeout);
+      } finally {
+        use.end();
+      }
+    } finally {
+      this.#explaining--;
+    }
+  }
+
+  async #explained(
+    request: InferRequest,
+    served: ServedModel,
+    options: ExplainOptions,
+    deadline: number,
+  ): Promise<InferResponse> {
+    const { model, version, serving, loaded } = served;
+    let payloadBytes = request.byteLength;
+    checkInputs(model, serving, request.inputs);
+    const run = (output: string): RunModel => {
+      return async (inputs) => {
+        const started = performance.now();
+        const rows = batchRows(serving, inputs);
+        const record = (outcome: string, computed?: Computed): void => {
+          const total = performance.now() - started;
+          const executedRows = computed?.mergedRows ?? rows;
+          const timing = computed?.timing;
+          const entry = { model, version, outcome, rows, executedRows, total, timing, payloadBytes };
+          payloadBytes = 0;
+          this.#statistics.add(entry);
+          this.#telemetry.inference(entry);
+        };
+        try {
+          const computed = await loaded.run(toModelShapes(serving.inputs, inputs), [output], deadline);
+          record('success', computed);
+          return toClientShapes(serving.outputs, computed.outputs)[0] as Tensor;
+        } catch (error) {
+          record(error instanceof ProtocolError ? error.reason : 'OTHER');
+          throw error;
+        }
+      };
+    };
+    const { attributions, parameters } = await explain(served, request.inputs, options, run, deadline);
+    return {
+      id: request.id,
+      modelName: model,
+      modelVersion: version,
+      parameters,
+      outputs: wantedOf(attributions, request),
+    };
+  }
+
   /** Milliseconds; a request may ask for less than the server gives, in microseconds, as Triton has it. */
   #timeout({ parameters: { timeout } }: InferRequest): number {
     const { requestTimeoutMs } = this.#settings;
@@ -261,6 +338,17 @@ function classified(
 
 function memoryOf({ bytes }: ServedModel): MemoryUsage {
   return { type: 'CPU', id: 0, byte_size: bytes };
+}
+
+/** Those that the request names, or all. @throws InvalidRequest */
+function wantedOf(attributions: readonly Tensor[], { outputs }: InferRequest): readonly Tensor[] {
+  if (outputs === undefined) return attributions;
+  return outputs.map(({ name }) => {
+    const found = attributions.find((tensor) => tensor.name === name);
+    if (found !== undefined) return found;
+    const expected = attributions.map((tensor) => quote(tensor.name)).join(', ');
+    throw new InvalidRequest(`an explanation has no output ${quote(name)}; expected ${expected}`);
+  });
 }
 
 function byNumber(a: string, b: string): number {

@@ -76,10 +76,7 @@ export function TensorTable({ tensor }: { tensor: Tensor }): VNode {
         'tbody',
         {},
         rows.map((row, i) =>
-          h('tr', { key: i }, [
-            h('th', { scope: 'row' }, String(i * columns)),
-            ...row.map((text) => h('td', {}, text)),
-          ]),
+          h('tr', { key: i }, [h('th', { scope: 'row' }, `[${i * columns}]`), ...row.map((text) => h('td', {}, text))]),
         ),
       ),
     ]),

@@ -53,7 +53,7 @@ function Page(): VNode {
               : h(ModelView, {
                   key: chosen,
                   name: chosen,
-                  canExplain: value.server.extensions.some((extension) => extension.includes('expla')),
+                  canExplain: value.server.extensions.includes('explain'),
                 }),
           ]),
         ]),

@@ -21,6 +21,8 @@ export type InferResponse = {
   readonly id: string | undefined;
   readonly modelName: string;
   readonly modelVersion: string;
+  /** What an explanation tells beside its tensors. */
+  readonly parameters?: Parameters;
   readonly outputs: readonly Tensor[];
   /** Travels in a header of its own. */
   readonly timing?: RequestTiming;

@@ -30,7 +30,7 @@ export function composeLocalService(settings: LocalSettings, store: ModelReposit
   const telemetry = new PrometheusTelemetry(() =>
     registry.served().map(({ model, version, loaded }) => ({ model, version, pending: loaded.pending })),
   );
-  const { registry, service } = composeService(
+  const { registry, service, files } = composeService(
     { store, engine, telemetry, log, endCanary: canaryEnder(store) },
     {
       ...settings,
@@ -45,6 +45,7 @@ export function composeLocalService(settings: LocalSettings, store: ModelReposit
   );
   const app = createApp({
     service,
+    files,
     log,
     access: { loopbackOnly: isLoopback(settings.host), token: settings.apiToken },
     maxBodyBytes: settings.maxBodyBytes,
