@@ -1,4 +1,4 @@
-import { h, useState, type VNode } from './preact.ts';
+import { h, useMemo, useState, type VNode } from './preact.ts';
 import { CopyButton } from './shown.ts';
 import { type Call, curl, python, typescript } from './snippets.ts';
 
@@ -7,7 +7,8 @@ const LANGUAGES = { curl, Python: python, TypeScript: typescript } as const;
 /** The request as other programs send it. */
 export function CodeView({ call }: { call: Call }): VNode {
   const [language, setLanguage] = useState<keyof typeof LANGUAGES>('curl');
-  const text = LANGUAGES[language](call);
+  const { asked, version } = call;
+  const text = useMemo(() => LANGUAGES[language](call), [language, asked, version]);
   return h('section', { class: 'card code', 'aria-label': 'The request as code' }, [
     h('div', { class: 'row' }, [
       h('h3', {}, 'The same request as code'),

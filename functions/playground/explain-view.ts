@@ -11,6 +11,8 @@ import type { Asked } from './wire.ts';
 
 type Explained = { readonly outputs: readonly Tensor[]; readonly parameters: Parameters };
 
+const FACTS = ['method', 'target', 'target_label', 'value', 'base_value', 'evaluations'];
+
 /** Why this answer: which parts of the input speak for it, as a heat map where the input is a picture. */
 export function ExplainView({
   model,
@@ -69,17 +71,11 @@ function Explanation({
   inputs: readonly Tensor[];
   channelsFirst: boolean | undefined;
 }): VNode {
-  const facts: [string, string][] = [
-    'method',
-    'target',
-    'target_label',
-    'value',
-    'base_value',
-    'evaluations',
-    'completeness',
-  ]
+  // Of occlusion the sum means nothing.
+  const names = parameters.method === 'kernel_shap' ? [...FACTS, 'completeness'] : FACTS;
+  const facts = names
     .filter((name) => parameters[name] !== undefined)
-    .map((name) => [name.replaceAll('_', ' '), shown(parameters[name])]);
+    .map((name) => [name.replaceAll('_', ' '), shown(parameters[name])] as const);
   const [attribution] = outputs;
   const [input] = inputs;
   const isPicture = channelsFirst !== undefined && attribution !== undefined && input !== undefined;

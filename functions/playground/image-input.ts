@@ -7,7 +7,7 @@ import { coloured, type Layout, pixelsOf, type Stroke } from './picture.ts';
 import { h, useEffect, useRef, useState, type VNode } from './preact.ts';
 import { Pixels, Problem, useAction, useRead } from './shown.ts';
 
-type Source = { kind: 'drawing'; strokes: readonly Stroke[] } | { kind: 'file'; blob: Blob; name: string };
+type Source = { kind: 'drawing'; strokes: readonly Stroke[] } | { kind: 'file'; blob: Blob; name: string; url: string };
 
 /** Larger pictures are made smaller before their pixels are read: a phone's photograph has 50 million. */
 const MAX_SIDE = 2048;
@@ -48,8 +48,8 @@ export function ImageInput({
   /** See Scan. */
   grid: number | undefined;
   samples: readonly string[];
-  /** @param isDone a stroke is finished, or a picture chosen */
-  onTensor: (tensor: Tensor | undefined, isDone: boolean) => void;
+  /** When a stroke is finished, or a picture chosen; undefined: there is none any more. */
+  onTensor: (tensor: Tensor | undefined) => void;
 }): VNode {
   const [source, setSource] = useState<Source>({ kind: 'drawing', strokes: [] });
   const [isCentred, setCentred] = useState(grid !== undefined);
@@ -62,7 +62,7 @@ export function ImageInput({
     setSource(from);
     if (from.kind === 'drawing' && from.strokes.length === 0) {
       setTensor(undefined);
-      onTensor(undefined, false);
+      onTensor(undefined);
       return;
     }
     reading.run(async () => {
@@ -71,7 +71,8 @@ export function ImageInput({
       const sized = { ...spec, shape: shapeOf(spec, layout) };
       const made = fittedImageTensor(sized, { ...picture, rgb });
       setTensor(made);
-      onTensor(made, isDone);
+      // While the pen moves, only this is drawn again.
+      if (isDone) onTensor(made);
     });
   };
   const drawn = (strokes: readonly Stroke[], centre: boolean): { width: number; height: number; rgb: Float64Array } => {
@@ -79,7 +80,9 @@ export function ImageInput({
     return { width: columns, height: rows, rgb: coloured(grey) };
   };
   const choose = (blob: Blob | null | undefined, name: string): void => {
-    if (blob) make({ kind: 'file', blob, name }, true);
+    if (!blob) return;
+    if (source.kind === 'file') URL.revokeObjectURL(source.url);
+    make({ kind: 'file', blob, name, url: URL.createObjectURL(blob) }, true);
   };
   const latest = useRef(choose);
   latest.current = choose;
@@ -111,9 +114,11 @@ export function ImageInput({
             strokes,
             onChange: (next: readonly Stroke[], isDone: boolean) => make({ kind: 'drawing', strokes: next }, isDone),
           }),
-          strokes.length === 0
-            ? h('p', { class: 'pad-hint', 'aria-hidden': 'true' }, source.kind === 'file' ? source.name : 'Draw here')
-            : null,
+          source.kind === 'file'
+            ? h('img', { class: 'pad-picture', src: source.url, alt: source.name })
+            : strokes.length === 0
+              ? h('p', { class: 'pad-hint', 'aria-hidden': 'true' }, 'Draw here')
+              : null,
         ]),
         h('figure', { class: 'sent' }, [
           tensor === undefined

@@ -86,4 +86,5 @@ export const readExposition = (): Promise<string | undefined> => optional(getTex
 export const described = ({ name, datatype, shape }: TensorMetadata): string =>
   `${name} ${datatype} [${shape.map((dim) => (dim === -1 ? 'any' : dim)).join(', ')}]`;
 
-export const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+/** A rate that is not whole never looks as if it were. */
+export const percent = (share: number): string => `${(share * 100).toFixed(share > 0.999 && share < 1 ? 2 : 1)} %`;

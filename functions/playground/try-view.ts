@@ -66,14 +66,14 @@ export function TryView({ info, canExplain }: { info: ModelInfo; canExplain: boo
       setCurrent(made);
       setTries((before) => [made, ...before].slice(0, MAX_TRIES));
     });
-  const onTensor = (tensor: Tensor | undefined, isDone: boolean): void => {
+  const onTensor = (tensor: Tensor | undefined): void => {
     if (tensor === undefined) {
       setWritten(undefined);
       return;
     }
     const asked = { inputs: [tensor] };
     setWritten({ asked });
-    if (isDone) send(asked);
+    send(asked);
   };
   const asked = written !== undefined && 'asked' in written ? written.asked : undefined;
   const again = (first: string | undefined, second: string | undefined): void => {
@@ -88,7 +88,7 @@ export function TryView({ info, canExplain }: { info: ModelInfo; canExplain: boo
         h('div', { class: 'row' }, [
           h('h3', {}, 'Try it'),
           h('span', { class: 'spring' }),
-          versionChoice('Version', 'the one that is live', versions, version, (chosen) => again(chosen, other)),
+          versionChoice('Version', 'as callers get it', versions, version, (chosen) => again(chosen, other)),
           versions.length > 1
             ? versionChoice('Compare with', 'nothing', versions, other, (chosen) => again(version, chosen))
             : null,
@@ -129,7 +129,8 @@ export function TryView({ info, canExplain }: { info: ModelInfo; canExplain: boo
     current !== undefined && canExplain
       ? h(ExplainView, {
           model: name,
-          version: current.version,
+          // The one that has answered: chance may choose another one next time.
+          version: current.answer.answered.modelVersion,
           asked: current.asked,
           channelsFirst: layout?.channelsFirst,
         })
@@ -164,7 +165,7 @@ function versionChoice(
   const change = (event: Event): void => onChange((event.currentTarget as HTMLSelectElement).value || undefined);
   return h('label', { class: 'inline' }, [
     label,
-    h('select', { value: chosen ?? '', onChange: change }, [
+    h('select', { 'aria-label': label, value: chosen ?? '', onChange: change }, [
       h('option', { value: '' }, none),
       ...versions.map((version) => h('option', { value: version }, version)),
     ]),

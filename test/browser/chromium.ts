@@ -48,7 +48,7 @@ export async function draw(page: Page, strokes: readonly (readonly Point[])[]): 
     const at = ([x, y]: Point): Point => [box.x + x * box.width, box.y + y * box.height];
     await page.mouse.move(...at(first as Point));
     await page.mouse.down();
-    for (const point of rest) await page.mouse.move(...at(point), { steps: 6 });
+    for (const point of rest) await page.mouse.move(...at(point));
     await page.mouse.up();
   }
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { ensureVenv } from '../../functions/cli/venv.ts';
 import { makeModels } from '../setup/models.ts';
 
-/** As a training that went a little worse: every weight is changed by some per cent. */
+/** As a training that went a little worse: every weight is changed by a lot. */
 const BLURRED = `
 import sys
 import numpy as np
@@ -17,7 +17,7 @@ chance = np.random.default_rng(0)
 for weights in model.graph.initializer:
     values = numpy_helper.to_array(weights)
     if values.dtype == np.float32:
-        changed = (values * (1 + 0.15 * chance.standard_normal(values.shape))).astype(np.float32)
+        changed = (values * (1 + 0.4 * chance.standard_normal(values.shape))).astype(np.float32)
         weights.CopyFrom(numpy_helper.from_array(changed, weights.name))
 onnx.save(model, target)
 `;
