@@ -11,7 +11,7 @@ const best = 'name: "OUTPUT0" data_type: TYPE_FP32 dims: [ 1 ]';
 
 beforeAll(() => {
   const models = ['linear', 'network', 'add_sub', 'log', 'identity_bytes', 'identity_bool', 'identity_fp32'];
-  for (const name of [...models, 'running_sum', 'slow_matmul', 'scalar']) model(name, name, '');
+  for (const name of [...models, 'running_sum', 'slow_matmul', 'reflections', 'scalar']) model(name, name, '');
   model('planted', 'planted', `max_batch_size: 64 input [ { ${image} } ] output [ { ${best} } ]`);
   model(
     'labelled',
@@ -182,9 +182,10 @@ describe.each(EDGES)('explanations through $name', (edge) => {
   });
 
   test('what the deadline cuts is marked, and sums up all the same', async () => {
-    const input = identityInput('FP32', [1, 512], Array(512).fill(1));
-    const options = { target: 3, method: 'kernel_shap', timeout: 1_500_000 };
-    const { parameters } = await explained(client, 'slow_matmul', input, options);
+    const input = identityInput('FP32', [1, 1024], Array(1024).fill(1));
+    await infer(client, 'reflections', input);
+    const options = { target: 3, samples: 8_000, timeout: 1_200_000 };
+    const { parameters } = await explained(client, 'reflections', input, options);
     expect(parameters.partial).toBe(true);
     expect(parameters.evaluations).toBeGreaterThan(2);
     expect(parameters.evaluations).toBeLessThan(parameters.samples as number);

@@ -2,8 +2,10 @@
 
 import { describe, expect, test } from 'vitest';
 import { coalitions } from '../../functions/inference/explain/coalitions.ts';
+import { Evaluations } from '../../functions/inference/explain/evaluations.ts';
 import { elementRanges, gridOf, patches, slidingWindows } from '../../functions/inference/explain/grid.ts';
 import { ConstrainedLeastSquares } from '../../functions/inference/explain/least-squares.ts';
+import { DeadlineExceeded, ModelFailed } from '../../functions/protocol/errors.ts';
 import type { Tensor } from '../../functions/protocol/tensor.ts';
 
 type Game = (present: ReadonlySet<number>) => number;
@@ -134,5 +136,95 @@ describe('windows', () => {
       [0, 4],
       [8, 12],
     ]);
+  });
+});
+
+describe('evaluations', () => {
+  const item: Tensor[] = [{ name: 'x', datatype: 'FP32', shape: [1, 4], data: Float32Array.of(1, 2, 3, 4) }];
+  const grid = gridOf(item[0] as Tensor, undefined);
+  if (grid === undefined) throw new Error('a flat input is a grid');
+  const features = patches(grid, 1);
+
+  /** A model that sums up each row, and what was asked of it. */
+  function watched(ms = 0) {
+    const seen = { rows: [] as number[], mostAtOnce: 0 };
+    let running = 0;
+    const run = async ([tensor]: readonly Tensor[]): Promise<Tensor> => {
+      seen.mostAtOnce = Math.max(seen.mostAtOnce, ++running);
+      const { shape = [0], data } = (tensor ?? {}) as Partial<Tensor>;
+      const rows = shape[0] ?? 0;
+      seen.rows.push(rows);
+      const ends = performance.now() + ms * rows;
+      do await new Promise(setImmediate);
+      while (performance.now() < ends);
+      running--;
+      const values = Float64Array.from({ length: rows }, (_, row) =>
+        (data as Float32Array).slice(row * 4, row * 4 + 4).reduce((sum, value) => sum + value, 0),
+      );
+      return { name: 'y', datatype: 'FP64', shape: [rows, 1], data: values };
+    };
+    return { seen, run };
+  }
+  const evaluationsOf = (run: (inputs: readonly Tensor[]) => Promise<Tensor>, maxBatchSize: number, forMs = 60_000) =>
+    new Evaluations({ run, item, background: 0, maxBatchSize, deadline: performance.now() + forMs });
+  const all = async (evaluations: Evaluations, variants: number): Promise<number[]> => {
+    const values: number[] = [];
+    await evaluations.whole(() => 0);
+    await evaluations.each(
+      variants,
+      (i) => [features[i % 4] as (typeof features)[number]],
+      (i, value) => {
+        expect(i).toBe(values.length);
+        values.push(value);
+      },
+    );
+    return values;
+  };
+  const expected = (variants: number): number[] => Array.from({ length: variants }, (_, i) => 10 - ((i % 4) + 1));
+
+  test.each([
+    [0, 1],
+    [1, 1],
+    [5, 5],
+    [256, 32],
+  ])('of a model for batches of %d have at most %d rows, one run after the other', async (maxBatchSize, most) => {
+    const { seen, run } = watched();
+    const evaluations = evaluationsOf(run, maxBatchSize);
+    expect(await all(evaluations, 150)).toEqual(expected(150));
+    expect([Math.max(...seen.rows), seen.mostAtOnce, evaluations.isCut]).toEqual([most, 1, false]);
+    expect(evaluations.count).toBe(seen.rows.reduce((sum, rows) => sum + rows, 0));
+  });
+
+  test('of rows that change each other are made again, one at a time', async () => {
+    const { seen, run } = watched();
+    const mixed = async (inputs: readonly Tensor[]): Promise<Tensor> => {
+      const output = await run(inputs);
+      return { ...output, data: (output.data as Float64Array<ArrayBuffer>).map((value) => value * output.data.length) };
+    };
+    expect(await all(evaluationsOf(mixed, 8), 20)).toEqual(expected(20));
+    expect(seen.rows.filter((rows) => rows > 1)).toHaveLength(1);
+  });
+
+  test('begin no run that would pass the deadline', async () => {
+    const { run } = watched(20);
+    const evaluations = evaluationsOf(run, 32, 1_000);
+    const started = performance.now();
+    const values = await all(evaluations, 500);
+    expect(evaluations.isCut).toBe(true);
+    expect(values.length).toBeGreaterThan(3);
+    expect(values).toEqual(expected(values.length));
+    expect(performance.now() - started).toBeLessThan(1_500);
+  });
+
+  test('end where a run passes the deadline all the same; other errors are the answer', async () => {
+    const { run } = watched();
+    const failing = (error: Error) => {
+      let runs = 0;
+      return (inputs: readonly Tensor[]): Promise<Tensor> => (++runs > 3 ? Promise.reject(error) : run(inputs));
+    };
+    const late = evaluationsOf(failing(new DeadlineExceeded('late')), 8);
+    expect(await all(late, 100)).toEqual(expected(4 - 1 + 8));
+    expect(late.isCut).toBe(true);
+    await expect(all(evaluationsOf(failing(new ModelFailed('broken')), 8), 100)).rejects.toThrow('broken');
   });
 });
