@@ -1,5 +1,5 @@
-import { InvalidRequest, Overloaded, ProtocolError, Unavailable } from '../protocol/errors.ts';
-import { type ExplainOptions, readExplainOptions } from '../protocol/explain-options.ts';
+import { Overloaded, ProtocolError, Unavailable } from '../protocol/errors.ts';
+import { readExplainOptions } from '../protocol/explain-options.ts';
 import type { LoadRequest } from '../protocol/load-request.ts';
 import type {
   InferRequest,
@@ -9,7 +9,7 @@ import type {
   TensorMetadata,
 } from '../protocol/messages.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
-import { checkModelName, quote } from '../protocol/names.ts';
+import { checkModelName } from '../protocol/names.ts';
 import { decodeRawRequest } from '../protocol/raw-request.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { classesWanted, classify } from './classification.ts';
@@ -200,18 +200,7 @@ export class InferenceService {
       const executedRows = computed?.mergedRows ?? rows;
       const timing = computed?.timing;
       const payloadBytes = request.byteLength;
-      const entry: InferenceRecord = {
-        model,
-        version: served.version,
-        outcome,
-        rows,
-        executedRows,
-        total,
-        timing,
-        payloadBytes,
-      };
-      this.#statistics.add(entry);
-      this.#telemetry.inference(entry);
+      this.#count({ model, version: served.version, outcome, rows, executedRows, total, timing, payloadBytes });
       this.#registry.observe(use, { failed, nonFinite, inferMs: timing?.infer });
     };
     try {
@@ -251,7 +240,17 @@ export class InferenceService {
       const timeout = this.#timeout(request);
       const use = await within(timeout, model, this.#registry.use(model, version, caller ?? request.id));
       try {
-        return await this.#explained(request, use.served, options, started + timeout);
+        checkInputs(model, use.served.serving, request.inputs);
+        const deadline = started + timeout;
+        const run = this.#countedRuns(use.served, request, deadline);
+        const { attributions, parameters } = await explain(use.served, request, options, run, deadline);
+        return {
+          id: request.id,
+          modelName: model,
+          modelVersion: use.served.version,
+          parameters,
+          outputs: attributions,
+        };
       } finally {
         use.end();
       }
@@ -260,46 +259,37 @@ export class InferenceService {
     }
   }
 
-  async #explained(
-    request: InferRequest,
-    served: ServedModel,
-    options: ExplainOptions,
+  /** Runs of a model for an output, each counted as a request; the first of them is the one whose body was received. */
+  #countedRuns(
+    { model, version, serving, loaded }: ServedModel,
+    { byteLength }: InferRequest,
     deadline: number,
-  ): Promise<InferResponse> {
-    const { model, version, serving, loaded } = served;
-    let payloadBytes = request.byteLength;
-    checkInputs(model, serving, request.inputs);
-    const run = (output: string): RunModel => {
-      return async (inputs) => {
-        const started = performance.now();
-        const rows = batchRows(serving, inputs);
-        const record = (outcome: string, computed?: Computed): void => {
-          const total = performance.now() - started;
-          const executedRows = computed?.mergedRows ?? rows;
-          const timing = computed?.timing;
-          const entry = { model, version, outcome, rows, executedRows, total, timing, payloadBytes };
-          payloadBytes = 0;
-          this.#statistics.add(entry);
-          this.#telemetry.inference(entry);
-        };
-        try {
-          const computed = await loaded.run(toModelShapes(serving.inputs, inputs), [output], deadline);
-          record('success', computed);
-          return toClientShapes(serving.outputs, computed.outputs)[0] as Tensor;
-        } catch (error) {
-          record(error instanceof ProtocolError ? error.reason : 'OTHER');
-          throw error;
-        }
+  ): (output: string) => RunModel {
+    let payloadBytes = byteLength;
+    return (output) => async (inputs) => {
+      const started = performance.now();
+      const rows = batchRows(serving, inputs);
+      const count = (outcome: string, computed?: Computed): void => {
+        const total = performance.now() - started;
+        const executedRows = computed?.mergedRows ?? rows;
+        const timing = computed?.timing;
+        this.#count({ model, version, outcome, rows, executedRows, total, timing, payloadBytes });
+        payloadBytes = 0;
       };
+      try {
+        const computed = await loaded.run(toModelShapes(serving.inputs, inputs), [output], deadline);
+        count('success', computed);
+        return toClientShapes(serving.outputs, computed.outputs)[0] as Tensor;
+      } catch (error) {
+        count(error instanceof ProtocolError ? error.reason : 'OTHER');
+        throw error;
+      }
     };
-    const { attributions, parameters } = await explain(served, request.inputs, options, run, deadline);
-    return {
-      id: request.id,
-      modelName: model,
-      modelVersion: version,
-      parameters,
-      outputs: wantedOf(attributions, request),
-    };
+  }
+
+  #count(entry: InferenceRecord): void {
+    this.#statistics.add(entry);
+    this.#telemetry.inference(entry);
   }
 
   /** Milliseconds; a request may ask for less than the server gives, in microseconds, as Triton has it. */
@@ -338,17 +328,6 @@ function classified(
 
 function memoryOf({ bytes }: ServedModel): MemoryUsage {
   return { type: 'CPU', id: 0, byte_size: bytes };
-}
-
-/** Those that the request names, or all. @throws InvalidRequest */
-function wantedOf(attributions: readonly Tensor[], { outputs }: InferRequest): readonly Tensor[] {
-  if (outputs === undefined) return attributions;
-  return outputs.map(({ name }) => {
-    const found = attributions.find((tensor) => tensor.name === name);
-    if (found !== undefined) return found;
-    const expected = attributions.map((tensor) => quote(tensor.name)).join(', ');
-    throw new InvalidRequest(`an explanation has no output ${quote(name)}; expected ${expected}`);
-  });
 }
 
 function byNumber(a: string, b: string): number {

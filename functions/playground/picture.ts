@@ -104,11 +104,18 @@ export function coloured(grey: ArrayLike<number>): Float64Array {
   return Float64Array.from({ length: grey.length * 3 }, (_, i) => grey[Math.floor(i / 3)] as number);
 }
 
+/** Red, green, blue and alpha of each pixel, row by row, 0 to 255. */
+export type PixelImage = {
+  readonly width: number;
+  readonly height: number;
+  readonly data: Uint8ClampedArray<ArrayBuffer>;
+};
+
 /** A picture's tensor as 8-bit red, green, blue and alpha of each pixel: what the model is shown. */
-export function pixelsOf({ data, datatype, shape }: Tensor, channelsFirst: boolean): ImageData {
+export function pixelsOf({ data, datatype, shape }: Tensor, channelsFirst: boolean): PixelImage {
   const [, a = 1, b = 1, c = 1] = shape;
   const [channels, rows, columns] = channelsFirst ? [a, b, c] : [c, a, b];
-  const image = new ImageData(columns, rows);
+  const image = { width: columns, height: rows, data: new Uint8ClampedArray(columns * rows * 4) };
   const values = data as ArrayLike<number>;
   for (let pixel = 0; pixel < rows * columns; pixel++) {
     for (let colour = 0; colour < 3; colour++) {

@@ -1,5 +1,6 @@
 // Small pieces that many parts of the page show.
 
+import type { PixelImage } from './picture.ts';
 import { type ComponentChildren, h, useEffect, useRef, useState, type VNode } from './preact.ts';
 
 export function Problem({ error }: { error: unknown }): VNode | null {
@@ -66,15 +67,7 @@ export function useRead<T>(
 }
 
 /** Pixels, drawn one to one; the style makes them large. */
-export function Pixels({
-  image,
-  label,
-  className,
-}: {
-  image: { data: Uint8ClampedArray<ArrayBuffer>; width: number; height: number };
-  label: string;
-  className: string;
-}): VNode {
+export function Pixels({ image, label, className }: { image: PixelImage; label: string; className: string }): VNode {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
     const context = canvas.current?.getContext('2d');

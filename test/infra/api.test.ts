@@ -198,7 +198,7 @@ describe('CORS', () => {
       });
       const [{ ResponseParameters }] = Properties.Integration.IntegrationResponses;
       expect(ResponseParameters['method.response.header.Access-Control-Allow-Origin']).toBe("'https://example.com'");
-      const method = path.endsWith('infer') || path.endsWith('index') ? 'POST' : 'GET';
+      const method = /(infer|explain|index)$/.test(path) ? 'POST' : 'GET';
       expect(ResponseParameters['method.response.header.Access-Control-Allow-Methods']).toBe(`'${method}'`);
       expect(ResponseParameters['method.response.header.Access-Control-Allow-Headers']).toContain(
         'Inference-Header-Content-Length',

@@ -1,7 +1,7 @@
 import { DATATYPES } from '../../protocol/datatypes.ts';
 import { InvalidRequest } from '../../protocol/errors.ts';
 import { type ExplainMethod, type ExplainOptions, MAX_EVALUATIONS } from '../../protocol/explain-options.ts';
-import type { Parameters } from '../../protocol/messages.ts';
+import type { InferRequest, Parameters } from '../../protocol/messages.ts';
 import { quote } from '../../protocol/names.ts';
 import { elementCount, type Tensor } from '../../protocol/tensor.ts';
 import type { ServedModel } from '../model-loader.ts';
@@ -29,14 +29,14 @@ const SAMPLES = 2_048;
  * Why this answer? What each element of the inputs adds to one element of an output, found by running the model on inputs
  * that lack parts of it.
  *
- * @param item inputs that have been held against the model's signature
+ * @param request whose inputs have been held against the model's signature
  * @param run computes the output of that name
  * @param deadline in milliseconds on the clock of `performance.now()`; what is known by then is the answer
  * @throws InvalidRequest for options that do not fit the model, DeadlineExceeded before anything is known
  */
 export async function explain(
   { model, serving, labels }: ServedModel,
-  item: readonly Tensor[],
+  { inputs: item, outputs: wanted }: InferRequest,
   options: ExplainOptions,
   run: (output: string) => RunModel,
   deadline: number,
@@ -54,6 +54,7 @@ export async function explain(
   const method = options.method ?? (grids.some(({ isImage }) => isImage) ? 'occlusion' : 'kernel_shap');
   const output = explainedOutput(model, serving.outputs, options.output);
   const plan = planned(method, grids, options);
+  const named = wantedGrids(grids, wanted);
 
   const evaluations = new Evaluations({
     run: run(output),
@@ -81,18 +82,18 @@ export async function explain(
   // Half the bytes of FP64, and as exact as nearly all models compute.
   const sent = found.map((values) => new Float32Array(values));
   const sum = sent.reduce((total, values) => values.reduce((some, each) => some + each, total), 0);
-  const [only] = grids;
+  const [only, ...others] = grids;
   const label = labels.get(output)?.[target];
   return {
-    attributions: grids.map(({ tensor: { name, shape } }, i) => ({
-      name: grids.length === 1 ? 'attribution' : name,
+    attributions: named.map(({ name, at }) => ({
+      name,
       datatype: 'FP32',
-      shape,
-      data: sent[i] as Float32Array<ArrayBuffer>,
+      shape: grids[at]?.tensor.shape ?? [],
+      data: sent[at] ?? new Float32Array(),
     })),
     parameters: {
       method,
-      ...(grids.length === 1 && only !== undefined ? { input: only.tensor.name } : {}),
+      ...(only === undefined || others.length > 0 ? {} : { input: only.tensor.name }),
       output,
       target,
       ...(label === undefined ? {} : { target_label: label }),
@@ -106,6 +107,18 @@ export async function explain(
       seed,
     },
   };
+}
+
+/** The attributions that the answer has: those that the request names, or all. @throws InvalidRequest */
+function wantedGrids(grids: readonly Grid[], wanted: InferRequest['outputs']): { name: string; at: number }[] {
+  const all = grids.map(({ tensor }, at) => ({ name: grids.length === 1 ? 'attribution' : tensor.name, at }));
+  if (wanted === undefined) return all;
+  return wanted.map(({ name }) => {
+    const found = all.find((attribution) => attribution.name === name);
+    if (found !== undefined) return found;
+    const expected = all.map((attribution) => quote(attribution.name)).join(', ');
+    throw new InvalidRequest(`an explanation has no output ${quote(name)}; expected ${expected}`);
+  });
 }
 
 type Plan = {
