@@ -22,7 +22,7 @@ export function OutputView({ tensor }: { tensor: Tensor }): VNode {
       h(
         'ol',
         { class: 'bars' },
-        bars.map(({ label, value }) => h(Bar, { key: label, label, value, largest: bars[0]?.value ?? 1 })),
+        bars.map(({ label, value }) => h(Bar, { label, value, largest: bars[0]?.value ?? 1 })),
       ),
     ]);
   }
