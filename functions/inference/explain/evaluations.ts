@@ -95,7 +95,8 @@ export class Evaluations {
         this.isCut = true;
         return;
       }
-      const taken = Math.min(rows, variants - next);
+      // Few different shapes: the engine finds out for each of them which lane is the right one.
+      const taken = 2 ** Math.floor(Math.log2(Math.min(rows, variants - next)));
       const values = await this.#runRows(Array.from({ length: taken }, (_, i) => hidden(next + i)));
       if (values === undefined) continue;
       for (const [i, value] of values.entries()) take(next + i, value);
