@@ -220,6 +220,14 @@ describe('evaluations', () => {
     expect(performance.now() - started).toBeLessThan(1_500);
   });
 
+  test('that have no time for a second run are refused before it', async () => {
+    const { seen, run } = watched(100);
+    const evaluations = evaluationsOf(run, 32, 150);
+    await evaluations.whole(() => 0);
+    await expect(evaluations.without(features)).rejects.toThrow(DeadlineExceeded);
+    expect(seen.rows).toEqual([1]);
+  });
+
   test('end where a run passes the deadline all the same; other errors are the answer', async () => {
     const { run } = watched();
     const failing = (error: Error) => {

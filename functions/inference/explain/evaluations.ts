@@ -71,8 +71,13 @@ export class Evaluations {
     return this.#value;
   }
 
-  /** The value without any of these windows. */
+  /** The value without any of these windows. @throws DeadlineExceeded */
   async without(windows: readonly Window[]): Promise<number> {
+    if (this.#rowsInTime() === 0) {
+      throw new DeadlineExceeded(
+        'the time was up after the first of the runs that an explanation takes; expected more',
+      );
+    }
     const output = await this.#settings.run(this.#perturbed([windows]));
     this.count++;
     return this.#valueOf(output, 0);
