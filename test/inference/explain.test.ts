@@ -185,15 +185,19 @@ describe('evaluations', () => {
   test.each([
     [0, 1],
     [1, 1],
-    [5, 5],
+    [5, 4],
     [256, 32],
-  ])('of a model for batches of %d have at most %d rows, one run after the other', async (maxBatchSize, most) => {
-    const { seen, run } = watched();
-    const evaluations = evaluationsOf(run, maxBatchSize);
-    expect(await all(evaluations, 150)).toEqual(expected(150));
-    expect([Math.max(...seen.rows), seen.mostAtOnce, evaluations.isCut]).toEqual([most, 1, false]);
-    expect(evaluations.count).toBe(seen.rows.reduce((sum, rows) => sum + rows, 0));
-  });
+  ])(
+    'of a model for batches of %d have at most %d rows, a power of two, one run after the other',
+    async (maxBatchSize, most) => {
+      const { seen, run } = watched();
+      const evaluations = evaluationsOf(run, maxBatchSize);
+      expect(await all(evaluations, 150)).toEqual(expected(150));
+      expect(seen.rows.filter((rows) => ![1, 2, 4, 8, 16, 32].includes(rows))).toEqual([]);
+      expect([Math.max(...seen.rows), seen.mostAtOnce, evaluations.isCut]).toEqual([most, 1, false]);
+      expect(evaluations.count).toBe(seen.rows.reduce((sum, rows) => sum + rows, 0));
+    },
+  );
 
   test('of rows that change each other are made again, one at a time', async () => {
     const { seen, run } = watched();
@@ -214,6 +218,14 @@ describe('evaluations', () => {
     expect(values.length).toBeGreaterThan(3);
     expect(values).toEqual(expected(values.length));
     expect(performance.now() - started).toBeLessThan(1_500);
+  });
+
+  test('that have no time for a second run are refused before it', async () => {
+    const { seen, run } = watched(100);
+    const evaluations = evaluationsOf(run, 32, 150);
+    await evaluations.whole(() => 0);
+    await expect(evaluations.without(features)).rejects.toThrow(DeadlineExceeded);
+    expect(seen.rows).toEqual([1]);
   });
 
   test('end where a run passes the deadline all the same; other errors are the answer', async () => {

@@ -71,8 +71,13 @@ export class Evaluations {
     return this.#value;
   }
 
-  /** The value without any of these windows. */
+  /** The value without any of these windows. @throws DeadlineExceeded */
   async without(windows: readonly Window[]): Promise<number> {
+    if (this.#rowsInTime() === 0) {
+      throw new DeadlineExceeded(
+        'the time was up after the first of the runs that an explanation takes; expected more',
+      );
+    }
     const output = await this.#settings.run(this.#perturbed([windows]));
     this.count++;
     return this.#valueOf(output, 0);
@@ -95,7 +100,8 @@ export class Evaluations {
         this.isCut = true;
         return;
       }
-      const taken = Math.min(rows, variants - next);
+      // Few different shapes: the engine finds out for each of them which lane is the right one.
+      const taken = 2 ** Math.floor(Math.log2(Math.min(rows, variants - next)));
       const values = await this.#runRows(Array.from({ length: taken }, (_, i) => hidden(next + i)));
       if (values === undefined) continue;
       for (const [i, value] of values.entries()) take(next + i, value);
