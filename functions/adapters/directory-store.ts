@@ -1,5 +1,5 @@
-import { createReadStream } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { constants, createReadStream } from 'node:fs';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Fetched, FileHashes, ModelStore, StoredModel } from '../inference/ports.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
@@ -11,6 +11,9 @@ import { comesWith } from './version-files.ts';
 const CONFIG_FILE = 'config.pbtxt';
 const RELEASE_FILE = 'release.json';
 const MODEL_FILE = 'model.onnx';
+const MAX_NAMES = 1_000;
+/** A link could lead out of the repository, and a pipe would never end to be opened. */
+const NO_LINKS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /**
  * A model repository in a folder: `<model>/config.pbtxt` and `<model>/<version>/model.onnx`. Names that the protocol does
@@ -58,6 +61,26 @@ export class DirectoryStore implements ModelStore {
 
   async read(model: string, path: string): Promise<Uint8Array<ArrayBuffer>> {
     return new Uint8Array(await readFile(join(this.root, model, path)));
+  }
+
+  async readUpTo(model: string, path: string, limit: number): Promise<Uint8Array<ArrayBuffer> | number | undefined> {
+    const file = await open(join(this.root, model, path), NO_LINKS).catch((error: NodeJS.ErrnoException) =>
+      error.code === 'ELOOP' ? undefined : nothingThere(error),
+    );
+    try {
+      const found = await file?.stat();
+      if (file === undefined || !found?.isFile()) return undefined;
+      return found.size > limit ? found.size : new Uint8Array(await file.readFile());
+    } finally {
+      await file?.close();
+    }
+  }
+
+  async names(model: string, folder: string): Promise<readonly string[]> {
+    const path = join(this.root, model, folder);
+    const entries = (await readdir(path, { withFileTypes: true }).catch(nothingThere)) ?? [];
+    const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+    return files.sort().slice(0, MAX_NAMES);
   }
 
   async #versionFolders(model: string): Promise<string[]> {

@@ -109,6 +109,26 @@ export class S3Store implements ModelStore {
     return new Uint8Array(await answered(buffer(await this.get(`${model}/${path}`))));
   }
 
+  async readUpTo(model: string, path: string, limit: number): Promise<Uint8Array<ArrayBuffer> | number | undefined> {
+    const found = await answered(
+      this.reader.get(this.key(`${model}/${path}`).Key).catch((error: unknown) => {
+        if (error instanceof S3Refused && error.code === 'NoSuchKey') return undefined;
+        throw error;
+      }),
+    );
+    if (found === undefined) return undefined;
+    const size = Number(found.headers['content-length']);
+    if (size <= limit) return new Uint8Array(await answered(buffer(found)));
+    found.destroy();
+    return size;
+  }
+
+  async names(model: string, folder: string): Promise<readonly string[]> {
+    const { Key: prefix } = this.key(`${model}/${folder}/`);
+    const { objects } = await answered(this.reader.list(prefix, '/', undefined));
+    return objects.map(({ key }) => key.slice(prefix.length)).filter((name) => name !== '');
+  }
+
   protected key(path: string): { readonly Bucket: string; readonly Key: string } {
     return { Bucket: this.#location.bucket, Key: this.#location.prefix + path };
   }

@@ -35,6 +35,8 @@ export type ServedModel = ModelId & {
   readonly timing: LoadTiming;
   /** Why its compiled file is not what was loaded; undefined where it is, or where there is none. */
   readonly compiledUnused?: CompiledUnused;
+  /** Of its files. */
+  readonly bytes: number;
   /** Requests under way are still answered. */
   unload(): Promise<void>;
 };
@@ -158,7 +160,7 @@ export class ModelLoader {
         await batched.loaded.unload();
         files.done();
       };
-      return { model, version, labels, timing, ...batched, unload };
+      return { model, version, labels, timing, bytes: files.bytes, ...batched, unload };
     } catch (error) {
       files.done();
       throw error;

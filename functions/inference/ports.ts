@@ -26,6 +26,10 @@ export interface ModelStore {
   fetch(model: string, version: string, filename: string, sha256?: FileHashes): Promise<Fetched>;
   /** The content of a file beside config.pbtxt, like `labels.txt` or `warmup/sample`. */
   read(model: string, path: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** The content of a file that need not be there (undefined), or its size where that is above `limit` bytes. */
+  readUpTo(model: string, path: string, limit: number): Promise<Uint8Array<ArrayBuffer> | number | undefined>;
+  /** The names of the files in a folder of the model, sorted; of very many the first 1,000. */
+  names(model: string, folder: string): Promise<readonly string[]>;
 }
 
 export type StoredModel = {

@@ -1,5 +1,6 @@
 import { totalmem } from 'node:os';
 import { DeferredTelemetry } from '../adapters/deferred-telemetry.ts';
+import { playgroundPage } from '../adapters/playground-page.ts';
 import { swaggerUi } from '../adapters/swagger-ui.ts';
 import { createApp } from '../http/app.ts';
 import type { EndCanary, Engine, Log, ModelRepository } from '../inference/ports.ts';
@@ -35,7 +36,7 @@ export function composeLocalService(
       registry.served().map(({ model, version, loaded }) => ({ model, version, pending: loaded.pending })),
     );
   });
-  const { registry, service } = composeService(
+  const { registry, service, files } = composeService(
     { store, engine, telemetry, log, endCanary: canaryEnder(store) },
     {
       ...settings,
@@ -50,11 +51,15 @@ export function composeLocalService(
   );
   const app = createApp({
     service,
+    files,
     log,
     access: { loopbackOnly: isLoopback(settings.host), token: settings.apiToken },
     maxBodyBytes: settings.maxBodyBytes,
     corsOrigins: [],
-    local: { metrics: async () => (await telemetry.loading()).exposition(), docs: swaggerUi },
+    local: {
+      metrics: async () => (await telemetry.loading()).exposition(),
+      pages: new Map([...playgroundPage, ...swaggerUi]),
+    },
   });
   return { app, engine, registry, service };
 }

@@ -1,6 +1,7 @@
 import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
+import { isForServing } from '../model-artifacts.ts';
 import { bundleInParts } from './bundle.ts';
 import { stagingFolder } from './staging.ts';
 
@@ -44,11 +45,6 @@ function copyRuntime(modules: string, platform: string): void {
     });
   for (const path of ['package.json', 'dist', `bin/napi-v6/${platform}`]) copy(node, 'onnxruntime-node', path);
   for (const path of ['package.json', 'dist/cjs']) copy(common, 'onnxruntime-common', path);
-}
-
-/** Of a model's folder: samples are for people. */
-function isForServing(path: string): boolean {
-  return !/[\\/]samples$/.test(path);
 }
 
 /** Lambda runs the function as a user of its own, whatever the umask of the one who deploys. */

@@ -65,11 +65,13 @@ test('the Dockerfile only copies, so that no architecture needs emulation', () =
   expect([...new Set(instructions)]).toEqual(['ARG', 'FROM', 'COPY', 'CMD']);
 });
 
-test('a baked repository is part of the context, without the samples', () => {
+test('a baked repository is part of the context; of the samples, the images', () => {
   const files = filesOf(servingImageContext({ architecture: 'x86_64', bakedRepository: 'model-artifacts' }));
   const models = files.filter(({ path }) => path.startsWith('models/')).map(({ path }) => path);
   expect(models).toContain('models/digits/1/model.onnx');
-  expect(models.filter((path) => path.includes('samples'))).toEqual([]);
+  const samples = models.filter((path) => path.includes('samples'));
+  expect(samples).toHaveLength(5);
+  expect(samples.every((path) => path.endsWith('.png'))).toBe(true);
 });
 
 // The image is for Linux.

@@ -271,6 +271,8 @@ function killedAt(
     find: (...args) => models.find(...args),
     fetch: (...args) => models.fetch(...args),
     read: (...args) => models.read(...args),
+    readUpTo: (...args) => models.readUpTo(...args),
+    names: (...args) => models.names(...args),
     files: (...args) => models.files(...args),
     tagged: (...args) => models.tagged(...args),
     create: (...args) => writing(() => models.create(...args)),
