@@ -281,7 +281,7 @@ def make_network() -> onnx.ModelProto:
 
 
 def make_planted() -> onnx.ModelProto:
-    """The largest correlation of INPUT0, FP32 [batch, 1, 16, 16], with a 4 by 4 checkerboard of 1 and -1."""
+    """The best match of INPUT0, FP32 [batch, 1, 16, 16], with a 4 by 4 checkerboard of 1 and -1."""
     rows, columns = np.indices((4, 4))
     pattern = ((-1.0) ** (rows + columns)).reshape(1, 1, 4, 4).astype(np.float32)
     return _model(
