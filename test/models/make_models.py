@@ -243,7 +243,7 @@ def make_failing() -> onnx.ModelProto:
 def make_linear() -> onnx.ModelProto:
     """OUTPUT0 = INPUT0 * W + b, FP64 [batch, 12] to [batch, 2].
 
-    W[i, j] = (i + 1) / 8 * (-1)^(i + j) and b = [0.5, -0.25]: what each element adds is known exactly.
+    W[i, j] = (i + 1) / 8 * (-1)^(i + j) and b = [0.5, -0.25]: what each element adds is known.
     """
     rows, columns = np.indices((12, 2))
     weights = (rows + 1) / 8 * (-1.0) ** (rows + columns)
