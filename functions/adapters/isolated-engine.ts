@@ -193,7 +193,7 @@ export class IsolatedEngine implements Engine {
     const free: Worker[] = [];
     let starting = 0;
     for (const worker of this.#workers) {
-      if (worker.process.hasExited) continue;
+      if (worker.process.isEnding) continue;
       if (worker.job !== undefined) busy.set(worker.job.model, (busy.get(worker.job.model) ?? 0) + 1);
       else if (worker.ready) free.push(worker);
       else starting++;

@@ -52,8 +52,9 @@ export class WorkerProcess {
     });
   }
 
-  get hasExited(): boolean {
-    return this.#exit !== undefined;
+  /** It has ended, or was told to: what it is still asked would never be answered. */
+  get isEnding(): boolean {
+    return this.#exit !== undefined || this.#child.killed;
   }
 
   get pid(): number | undefined {

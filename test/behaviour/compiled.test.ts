@@ -1,7 +1,7 @@
 // Compiled models: made by publishing, mapped in place, and never used where they could be wrong.
 
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -16,7 +16,14 @@ import { S3Repository } from '../../functions/adapters/s3-repository.ts';
 import { ensureVenv } from '../../functions/cli/venv.ts';
 import type { CompiledManifest } from '../../functions/inference/compiled.ts';
 import { ModelLoader, type ServedModel } from '../../functions/inference/model-loader.ts';
-import type { Content, Engine, Fetched, Log, ModelRepository } from '../../functions/inference/ports.ts';
+import {
+  type Content,
+  type Engine,
+  type Fetched,
+  type Log,
+  ModelRejected,
+  type ModelRepository,
+} from '../../functions/inference/ports.ts';
 import { Publisher } from '../../functions/inference/publisher.ts';
 import { parseRelease, publishedFiles } from '../../functions/inference/release.ts';
 import type { Tensor } from '../../functions/protocol/tensor.ts';
@@ -256,6 +263,19 @@ test('a file that was cut off since is not even opened', async () => {
   expectSame(await scoresOf(served), plainScores);
   await served.unload();
 });
+
+test.each([
+  ['cut off', (bytes: Buffer) => bytes.subarray(0, 5_000)],
+  ['empty', () => Buffer.alloc(0)],
+  ['text', () => Buffer.from('this is no model')],
+])(
+  'where nothing stands before the process, as on Lambda, one that is %s is refused and nothing more',
+  async (_, damage) => {
+    const file = join(mkdtempSync(join(folder, 'damaged-')), 'model.ort');
+    writeFileSync(file, damage(readFileSync(compiledFile)));
+    await expect(OrtSession.load(file, {}, 1)).rejects.toBeInstanceOf(ModelRejected);
+  },
+);
 
 test('prepacking can be switched off: then all processes have the weights in common, and the memory is told so', async () => {
   const config = { parameters: { 'session.disable_prepacking': { string_value: '1' } } };

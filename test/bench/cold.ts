@@ -1,4 +1,4 @@
-// From nothing to the first answer: sessions of compiled and of plain models, the start of the server and of the function, and a
+// `cold.ts [sessions] [starts] [s3]`: from nothing to the first answer: sessions of compiled and of plain models, the start of the server and of the function, and a
 // large model from S3.
 
 import { execFile, execFileSync, spawn } from 'node:child_process';
@@ -31,28 +31,35 @@ const half = (values: readonly number[]): number => [...values].sort((a, b) => a
 const least = (values: readonly number[]): number => Math.min(...values);
 const rounded = (value: number): number => Number(value.toPrecision(3));
 
+const PARTS = ['sessions', 'starts', 's3'] as const;
+export type Part = (typeof PARTS)[number];
+
 /** @param scratch a folder for models of half a gigabyte */
-export async function benchCold(scratch: string): Promise<{ sessions: Row[]; starts: Row[]; fromS3: Row[] }> {
+export async function benchCold(scratch: string, parts: readonly Part[] = PARTS): Promise<{ [part: string]: Row[] }> {
   const made = join(scratch, 'made');
-  await run(await ensureVenv(), [join(ROOT, 'test/bench/make_large_models.py'), made]);
   const repository = join(scratch, 'models');
   mkdirSync(repository, { recursive: true });
-  for (const model of ['resnet50', 'vit_b_16', 'table']) {
+  const publish = async (model: string): Promise<void> => {
+    await run(await ensureVenv(), [join(ROOT, 'test/bench/make_large_models.py'), made, model]);
     const file = join(made, model, '1/model.onnx');
-    await run(process.execPath, [
-      join(ROOT, 'functions/cli/models.ts'),
-      'publish',
-      file,
-      '--as',
-      model,
-      '-r',
-      repository,
-    ]);
+    const command = [join(ROOT, 'functions/cli/models.ts'), 'publish', file, '--as', model, '-r', repository];
+    await run(process.execPath, command);
     rmSync(file);
+  };
+  const tables: { [part: string]: Row[] } = {};
+  if (parts.includes('sessions')) {
+    for (const model of ['resnet50', 'vit_b_16']) await publish(model);
+    tables.sessions = [
+      ...(await benchSessions(repository, 'resnet50')),
+      ...(await benchSessions(repository, 'vit_b_16')),
+    ];
   }
-  const sessions = [...(await benchSessions(repository, 'resnet50')), ...(await benchSessions(repository, 'vit_b_16'))];
-  const starts = await benchStarts(scratch);
-  return { sessions, starts, fromS3: await benchS3(scratch, repository, starts) };
+  if (parts.includes('starts') || parts.includes('s3')) tables.starts = await benchStarts(scratch);
+  if (parts.includes('s3')) {
+    await publish('table');
+    tables.s3 = await benchS3(scratch, repository, tables.starts ?? []);
+  }
+  return tables;
 }
 
 type Session = { create: number; run: number; peak: number; scores: number[] };
@@ -289,7 +296,8 @@ async function transferMs(endpoint: string, bytes: number): Promise<number> {
 if (import.meta.main) {
   const scratch = mkdtempSync(join(tmpdir(), 'serverless-onnx-cold-'));
   try {
-    for (const rows of Object.values(await benchCold(scratch))) console.table(rows);
+    const parts = PARTS.filter((part) => process.argv.length === 2 || process.argv.includes(part));
+    for (const rows of Object.values(await benchCold(scratch, parts))) console.table(rows);
   } finally {
     rmSync(scratch, { recursive: true });
   }

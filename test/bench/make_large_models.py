@@ -1,4 +1,4 @@
-"""Makes models of the sizes that people serve: `make_large_models.py OUTPUT_DIR`.
+"""Makes models of the sizes that people serve: `make_large_models.py OUTPUT_DIR MODEL...`.
 
 OUTPUT_DIR becomes a model repository of networks with random weights, as their papers have them:
 
@@ -134,11 +134,13 @@ def save(graph: onnx.GraphProto, path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION), path)
 
 
+MAKERS = {"resnet50": make_resnet50, "vit_b_16": make_vit_b_16, "table": make_table}
+
+
 def main() -> None:
-    folder = Path(sys.argv[1])
-    make_resnet50(folder / "resnet50/1/model.onnx")
-    make_vit_b_16(folder / "vit_b_16/1/model.onnx")
-    make_table(folder / "table/1/model.onnx")
+    folder, *names = sys.argv[1:]
+    for name in names:
+        MAKERS[name](Path(folder) / name / "1/model.onnx")
 
 
 if __name__ == "__main__":
