@@ -9,8 +9,11 @@ const { folder, model, remove } = madeRepository(() => inject('repository'));
 const image = 'name: "INPUT0" data_type: TYPE_FP32 dims: [ 1, 16, 16 ] format: FORMAT_NCHW';
 const best = 'name: "OUTPUT0" data_type: TYPE_FP32 dims: [ 1 ]';
 
+const DATATYPES = ['UINT8', 'UINT16', 'UINT32', 'UINT64', 'INT8', 'INT16', 'INT32', 'INT64', 'FP16', 'FP32', 'FP64'];
+
 beforeAll(() => {
-  const models = ['linear', 'network', 'add_sub', 'log', 'identity_bytes', 'identity_bool', 'identity_fp32'];
+  const models = ['linear', 'network', 'add_sub', 'log', 'identity_bytes', 'identity_bool'];
+  for (const name of DATATYPES.map((datatype) => `identity_${datatype.toLowerCase()}`)) model(name, name, '');
   for (const name of [...models, 'running_sum', 'slow_matmul', 'reflections', 'scalar']) model(name, name, '');
   model('planted', 'planted', `max_batch_size: 64 input [ { ${image} } ] output [ { ${best} } ]`);
   model(
@@ -125,6 +128,17 @@ describe.each(EDGES)('explanations through $name', (edge) => {
     const only5 = (value: number): number[] => a.map((_, i) => (i === 5 ? value : 0));
     expect(worst(outputs[0]?.data ?? [], only5(-15 - 2))).toBeLessThan(1e-6);
     expect(worst(outputs[1]?.data ?? [], only5(-(2 - 2)))).toBeLessThan(1e-6);
+  });
+
+  test.each(DATATYPES)('%s inputs are explained', async (datatype) => {
+    const inputs = identityInput(datatype, [1, 3], [1, 3, 2]);
+    for (const method of ['occlusion', 'kernel_shap']) {
+      const name = `identity_${datatype.toLowerCase()}`;
+      const { outputs, parameters } = await explained(client, name, inputs, { method, patch: 1 });
+      expect(outputs[0]).toMatchObject({ name: 'attribution', datatype: 'FP32', shape: [1, 3] });
+      expect(worst(outputs[0]?.data ?? [], [0, 3, 0])).toBeLessThan(1e-6);
+      expect(parameters).toMatchObject({ target: 1, value: 3, base_value: 0 });
+    }
   });
 
   test('the target is the largest element by default, and has its label', async () => {

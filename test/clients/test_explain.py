@@ -16,10 +16,11 @@ def explain():
     """explain(model, image, **parameters) posts a plain request and returns parameters and tensor."""
 
     def post(model: str, item: np.ndarray, **parameters):
-        tensor = {"name": "INPUT0", "shape": item.shape, "datatype": "FP32", "data": item.tolist()}
+        tensor = {"name": "INPUT0", "shape": item.shape, "datatype": "FP32"}
+        inputs = [tensor | {"data": item.tolist()}]
         request = urllib.request.Request(
             f"http://{os.environ['SERVER_ADDRESS']}/v2/models/{model}/explain",
-            json.dumps({"inputs": [tensor], "parameters": parameters}).encode(),
+            json.dumps({"inputs": inputs, "parameters": parameters}).encode(),
         )
         with urllib.request.urlopen(request) as response:
             answer = json.load(response)

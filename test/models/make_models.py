@@ -243,7 +243,7 @@ def make_failing() -> onnx.ModelProto:
 def make_linear() -> onnx.ModelProto:
     """OUTPUT0 = INPUT0 * W + b, FP64 [batch, 12] to [batch, 2].
 
-    W[i, j] = (i + 1) / 8 * (-1)^(i + j) and b = [0.5, -0.25]: what each element adds is known exactly.
+    W[i, j] = (i + 1) / 8 * (-1)^(i + j) and b = [0.5, -0.25]: what each element adds is known.
     """
     rows, columns = np.indices((12, 2))
     weights = (rows + 1) / 8 * (-1.0) ** (rows + columns)
@@ -281,7 +281,7 @@ def make_network() -> onnx.ModelProto:
 
 
 def make_planted() -> onnx.ModelProto:
-    """The largest correlation of INPUT0, FP32 [batch, 1, 16, 16], with a 4 by 4 checkerboard of 1 and -1."""
+    """The best match of INPUT0, FP32 [batch, 1, 16, 16], with a 4 by 4 checkerboard of 1 and -1."""
     rows, columns = np.indices((4, 4))
     pattern = ((-1.0) ** (rows + columns)).reshape(1, 1, 4, 4).astype(np.float32)
     return _model(

@@ -74,8 +74,9 @@ export class Evaluations {
   /** The value without any of these windows. @throws DeadlineExceeded */
   async without(windows: readonly Window[]): Promise<number> {
     if (this.#rowsInTime() === 0) {
+      const ms = Math.round(this.#msPerRow);
       throw new DeadlineExceeded(
-        'the time was up after the first of the runs that an explanation takes; expected more',
+        `one run of the model took ${ms} ms, which leaves no time to explain it; expected more`,
       );
     }
     const output = await this.#settings.run(this.#perturbed([windows]));
