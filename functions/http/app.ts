@@ -181,9 +181,11 @@ export function createApp({ service, files, log, access, maxBodyBytes, corsOrigi
       await service.unload(name);
       return context.body(null, 200);
     });
-    for (const [path, page] of local.pages) {
-      route('GET', [path], async (context) => send(context, 200, pageHeaders(page), await page.read()));
-    }
+    route('GET', ['/', '/playground/:file', '/docs', '/docs/:file'], async (context) => {
+      const page = local.pages.get(context.req.path);
+      if (page === undefined) throw new NotFound('Not Found');
+      return send(context, 200, pageHeaders(page), await page.read());
+    });
     route('GET', ['/metrics'], async (context) => {
       const { contentType, text } = await local.metrics();
       return send(context, 200, { 'Content-Type': contentType }, text);

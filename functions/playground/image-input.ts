@@ -56,6 +56,7 @@ export function ImageInput({
   const [isInverted, setInverted] = useState(false);
   const [tensor, setTensor] = useState<Tensor | undefined>(undefined);
   const chooser = useRef<HTMLInputElement>(null);
+  const rounds = useRef(0);
   const reading = useAction();
 
   const make = (from: Source, isDone: boolean, centre = isCentred, invert = isInverted): void => {
@@ -65,11 +66,15 @@ export function ImageInput({
       onTensor(undefined);
       return;
     }
+    const round = ++rounds.current;
     reading.run(async () => {
       const picture = from.kind === 'file' ? await decoded(from.blob, from.name) : drawn(from.strokes, centre);
       const rgb = invert ? picture.rgb.map((value) => 255 - value) : picture.rgb;
-      const sized = { ...spec, shape: shapeOf(spec, layout) };
+      // Of a model that takes any size, a file keeps its own.
+      const sized = from.kind === 'file' ? spec : { ...spec, shape: shapeOf(layout) };
       const made = fittedImageTensor(sized, { ...picture, rgb });
+      // A large picture may be read for longer than it takes to choose another one.
+      if (round !== rounds.current) return;
       setTensor(made);
       // While the pen moves, only this is drawn again.
       if (isDone) onTensor(made);
@@ -160,10 +165,13 @@ export function ImageInput({
         },
       }),
       h('span', { class: 'note' }, 'or paste one'),
-      check('Crop and centre', isCentred, (on) => {
-        setCentred(on);
-        make(source, true, on);
-      }),
+      // An uploaded picture is taken as it is, as those that the model was trained on.
+      source.kind === 'file'
+        ? null
+        : check('Crop and centre', isCentred, (on) => {
+            setCentred(on);
+            make(source, true, on);
+          }),
       check('Invert', isInverted, (on) => {
         setInverted(on);
         make(source, true, isCentred, on);
@@ -183,9 +191,7 @@ function check(label: string, isOn: boolean, onChange: (isOn: boolean) => void):
   return h('label', { class: 'check' }, [h('input', { type: 'checkbox', checked: isOn, onChange: change }), label]);
 }
 
-/** Of a model that takes any size, the drawing area's; an uploaded picture keeps its own where it may. */
-function shapeOf({ shape }: TensorMetadata, { rows, columns, channels, channelsFirst }: Layout): readonly number[] {
-  if (!shape.slice(1).includes(-1)) return shape;
+function shapeOf({ rows, columns, channels, channelsFirst }: Layout): readonly number[] {
   return channelsFirst ? [1, channels, rows, columns] : [1, rows, columns, channels];
 }
 

@@ -42,7 +42,7 @@ function Page(): VNode {
       h('span', { class: 'spring' }),
       h('a', { href: '/docs' }, 'API'),
     ]),
-    isLocked ? h(TokenForm, { onToken: () => setRound(round + 1) }) : h(Problem, { error }),
+    isLocked ? h(TokenForm, { onToken: () => setRound((before) => before + 1) }) : h(Problem, { error }),
     value === undefined
       ? null
       : h('div', { class: 'layout' }, [
@@ -54,6 +54,8 @@ function Page(): VNode {
                   key: chosen,
                   name: chosen,
                   canExplain: value.server.extensions.includes('explain'),
+                  // It is among those that are ready now.
+                  onLoaded: () => setRound((before) => before + 1),
                 }),
           ]),
         ]),

@@ -1,13 +1,26 @@
 import { getText, hasToken, modelPath, type Release } from './api.ts';
 import { latencyOf } from './latency.ts';
 import { described, type ModelInfo, percent, readExposition, readModel } from './model-info.ts';
-import { h, useEffect, useState, type VNode } from './preact.ts';
+import { h, useEffect, useRef, useState, type VNode } from './preact.ts';
 import { Badge, bytes, milliseconds, Problem, useRead } from './shown.ts';
 import { TryView } from './try-view.ts';
 
 /** One model: what it is, a try, how it came to be, and how fast it answers. */
-export function ModelView({ name, canExplain }: { name: string; canExplain: boolean }): VNode {
+export function ModelView({
+  name,
+  canExplain,
+  onLoaded,
+}: {
+  name: string;
+  canExplain: boolean;
+  onLoaded: () => void;
+}): VNode {
+  const [answers, setAnswers] = useState(0);
   const { value: info, error, isReading } = useRead(() => readModel(name), [name]);
+  const isLoaded = info !== undefined;
+  useEffect(() => {
+    if (isLoaded) onLoaded();
+  }, [isLoaded]);
   if (info === undefined) {
     return h('div', {}, [
       h('h2', {}, name),
@@ -16,9 +29,9 @@ export function ModelView({ name, canExplain }: { name: string; canExplain: bool
   }
   return h('article', {}, [
     h(Head, { info }),
-    h(TryView, { info, canExplain }),
+    h(TryView, { info, canExplain, onAnswered: () => setAnswers((before) => before + 1) }),
     h('div', { class: 'columns' }, [
-      h(Latency, { name }),
+      h(Latency, { name, answers }),
       info.release === undefined ? null : h(Releases, { release: info.release }),
     ]),
     info.version !== undefined && info.metrics !== undefined ? h(Report, { model: name, version: info.version }) : null,
@@ -97,18 +110,15 @@ function Releases({ release: { history = [] } }: { release: Release }): VNode {
   ]);
 }
 
-const REFRESH_MS = 3_000;
-
-/** Of this process, where it tells; read again while the page is looked at. */
-function Latency({ name }: { name: string }): VNode | null {
-  const [tick, setTick] = useState(0);
-  useEffect(() => {
-    const timer = setInterval(() => {
-      if (!document.hidden) setTick((before) => before + 1);
-    }, REFRESH_MS);
-    return () => clearInterval(timer);
-  }, []);
-  const { value: text } = useRead(readExposition, [name, tick]);
+/** Of this process, where it tells; read again after each answer. */
+function Latency({ name, answers }: { name: string; answers: number }): VNode | null {
+  const isMissing = useRef(false);
+  const { value: text } = useRead(async () => {
+    if (isMissing.current) return undefined;
+    const found = await readExposition();
+    isMissing.current = found === undefined;
+    return found;
+  }, [name, answers]);
   const latency = text === undefined ? undefined : latencyOf(text, name);
   if (latency === undefined) return null;
   const largest = Math.max(...latency.buckets.map(({ count }) => count));

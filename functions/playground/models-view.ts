@@ -41,7 +41,6 @@ export function ModelsView({ models, chosen }: { models: readonly Summary[]; cho
 function Row({ summary: { name, state, reason, live }, isChosen }: { summary: Summary; isChosen: boolean }): VNode {
   // Neither loads the model.
   const { value } = useRead(async () => {
-    if (state === undefined) return undefined;
     const release = await optional(getJson<Release>(`${modelPath(name)}/release`));
     const version = release?.live ?? live;
     const metrics = version === undefined ? undefined : await optional(readMetrics(name, version));

@@ -40,7 +40,10 @@ export function useAction(): {
   return { isBusy, error, run };
 }
 
-/** What is read once, and again when `keys` change; what comes too late is dropped. */
+/**
+ * What is read once, and again when `keys` change. What comes too late is dropped; what was read stays where a later
+ * reading fails.
+ */
 export function useRead<T>(
   read: () => Promise<T>,
   keys: readonly unknown[],
@@ -52,12 +55,9 @@ export function useRead<T>(
   });
   useEffect(() => {
     let isWanted = true;
-    const done = (value: T | undefined, error: unknown): void => {
-      if (isWanted) setState({ value, error, isReading: false });
-    };
     read().then(
-      (value) => done(value, undefined),
-      (error) => done(undefined, error),
+      (value) => isWanted && setState({ value, error: undefined, isReading: false }),
+      (error) => isWanted && setState(({ value }) => ({ value, error, isReading: false })),
     );
     return () => {
       isWanted = false;

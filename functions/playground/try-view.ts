@@ -38,7 +38,15 @@ function wantedOutputs({ config, metadata }: ModelInfo): readonly RequestedOutpu
   });
 }
 
-export function TryView({ info, canExplain }: { info: ModelInfo; canExplain: boolean }): VNode {
+export function TryView({
+  info,
+  canExplain,
+  onAnswered,
+}: {
+  info: ModelInfo;
+  canExplain: boolean;
+  onAnswered: () => void;
+}): VNode {
   const { name, metadata, config, versions, samples } = info;
   const [version, setVersion] = useState<string | undefined>(undefined);
   const [other, setOther] = useState<string | undefined>(undefined);
@@ -56,16 +64,20 @@ export function TryView({ info, canExplain }: { info: ModelInfo; canExplain: boo
   );
   const outputs = useMemo(() => wantedOutputs(info), [info]);
 
-  const send = (asked: Asked, first = version, second = other): Promise<void> =>
-    run(async () => {
+  const send = (asked: Asked, first = version, second = other): Promise<void> => {
+    const id = nextId.current++;
+    return run(async () => {
       const wanted = { ...asked, ...(asked.outputs === undefined ? { outputs } : {}) };
       // One after the other: side by side they would wait for each other.
       const answer = await ask('infer', name, first, wanted);
       const compared = second === undefined ? undefined : await ask('infer', name, second, wanted);
-      const made = { id: nextId.current++, asked: wanted, version: first, answer, other: compared };
-      setCurrent(made);
-      setTries((before) => [made, ...before].slice(0, MAX_TRIES));
+      const made = { id, asked: wanted, version: first, answer, other: compared };
+      // An answer that comes late is one of the tries, and not the one that is shown.
+      if (id === nextId.current - 1) setCurrent(made);
+      setTries((before) => [made, ...before].toSorted((a, b) => b.id - a.id).slice(0, MAX_TRIES));
+      onAnswered();
     });
+  };
   const onTensor = (tensor: Tensor | undefined): void => {
     if (tensor === undefined) {
       setWritten(undefined);
