@@ -5,6 +5,7 @@ import { pull, push } from './models/copy.ts';
 import { inspect } from './models/inspect.ts';
 import { list } from './models/list.ts';
 import { publish } from './models/publish.ts';
+import { quantize } from './models/quantize.ts';
 import { canary, pin, promote, rollback, unpin } from './models/release.ts';
 import { verify } from './models/verify.ts';
 import { type Command, commandOf, Option, programOf, run } from './program.ts';
@@ -52,6 +53,21 @@ command(
   .requiredOption('--data <folder>', 'held-out pictures, <class>/<file>.png or .jpg; or a .tar of them')
   .option('--memory <megabytes>', 'of the Lambda function whose cost is told', '1769')
   .action(compare);
+command(
+  'quantize <model> [version]',
+  'an int8 version of a float one (default: the live one), beside it; it is not live yet',
+)
+  .option('--static', 'publish the one whose ranges are taken from pictures beforehand: for convolutional networks')
+  .option('--dynamic', 'publish the one that finds ranges in each run, of matrix products alone: for transformers')
+  .option(
+    '--calibration <folder>',
+    'pictures for --static, <class>/<file>.png or .jpg, or a .tar of them (default: a fifth of the held-out set)',
+  )
+  .option('--output <file>', 'write the int8 model to a file in place of publishing it')
+  .option('--promote', 'make it live')
+  .option('--by <name>', 'who publishes it, for the history (default: user@host)')
+  .option('--reason <text>', 'why, for the history')
+  .action(quantize);
 command('push <repository> [models...]', 'copy models to another repository').action(push);
 command('pull <repository> [models...]', 'copy models from another repository').action(pull);
 
