@@ -1,4 +1,6 @@
 import type { LabelledImage } from '../../adapters/labelled-images.ts';
+import { LAMBDA_MEMORY_MB } from '../../adapters/lambda-cpu.ts';
+import { usdPerMillion } from '../../adapters/lambda-prices.ts';
 import { bytesText, StepProgress } from '../../adapters/progress.ts';
 import { type Evaluation, evaluate, type Sample } from '../../inference/evaluate.ts';
 import { fittedImageTensor } from '../../inference/image-tensor.ts';
@@ -15,18 +17,12 @@ import { type Common, openRepository } from './repository.ts';
 
 export type Comparing = Common & { readonly data: string; readonly memory: string };
 
-/** List prices of us-east-1 in USD: a GB-second and a request of Lambda on arm64, a request of a REST API. */
-const GB_SECOND = 0.0000133334;
-const REQUEST = 0.2e-6 + 3.5e-6;
-/** What a request takes beside the model, in milliseconds. */
-const OVERHEAD_MS = 2;
-
 type Compared = Evaluation & { readonly model: string; readonly version: string; readonly bytes: number };
 
 /** Versions, of one model or of several, side by side on the same pictures: which one to choose. */
 export async function compare(wanted: readonly string[], options: Comparing): Promise<void> {
   const memory = /^\d{3,5}$/.test(options.memory) ? Number(options.memory) : 0;
-  if (memory < 128 || memory > 10_240) {
+  if (memory < LAMBDA_MEMORY_MB.min || memory > LAMBDA_MEMORY_MB.max) {
     throw new Misuse(`--memory is '${options.memory}'; expected megabytes of a Lambda function, 128 to 10240`);
   }
   await checkPictures('--data', options.data);
@@ -53,8 +49,7 @@ export async function compare(wanted: readonly string[], options: Comparing): Pr
   } finally {
     progress.stop();
   }
-  const usd = ({ inferMs }: Pick<Compared, 'inferMs'>): number =>
-    1e6 * (REQUEST + ((inferMs + OVERHEAD_MS) / 1000) * (memory / 1024) * GB_SECOND);
+  const usd = ({ inferMs }: Pick<Compared, 'inferMs'>): number => usdPerMillion(inferMs, memory, 'arm64');
   if (options.json) {
     const plain = rows.map(({ predictions: _, ...row }) => ({
       ...row,

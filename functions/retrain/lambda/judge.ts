@@ -2,6 +2,7 @@
 
 import { decodeImage } from '../../adapters/image-file.ts';
 import { InlineEngine } from '../../adapters/inline-engine.ts';
+import { threadsOf } from '../../adapters/lambda-cpu.ts';
 import { createLog } from '../../adapters/pino-log.ts';
 import { ModelLoader } from '../../inference/model-loader.ts';
 import { type ToldDecision, toldOf } from '../decisions.ts';
@@ -10,13 +11,12 @@ import { Judge } from '../judge.ts';
 import { openStores } from '../stores.ts';
 import type { Judged, TrainedRun } from '../workflow.ts';
 
-const MB_PER_VCPU = 1_769;
 /** As the serving function has it without a setting. */
 const DEFAULT_MAX_BATCH_SIZE = 4;
 
 const log = await createLog(false);
 const stores = openStores(readPlaces(process.env), '/tmp/models');
-const threads = Math.max(1, Math.round(Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE) / MB_PER_VCPU));
+const threads = threadsOf(Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE));
 // Nothing but the function's own timeout ends a model that hangs: then nothing is promoted.
 const loader = new ModelLoader(new InlineEngine(threads), log, {
   defaultMaxBatchSize: DEFAULT_MAX_BATCH_SIZE,

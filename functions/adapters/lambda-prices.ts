@@ -1,0 +1,19 @@
+// List prices of us-east-1 in USD, beyond any free tier, as written down in November 2026 (docs/deployment.md, Cost).
+
+export const USD_PER_API_REQUEST = 3.5e-6;
+export const USD_PER_INVOCATION = 0.2e-6;
+export const USD_PER_GB_SECOND = { x86_64: 1.66667e-5, arm64: 1.33334e-5 } as const;
+
+export type Architecture = keyof typeof USD_PER_GB_SECOND;
+
+/** What a request takes beside the model, in milliseconds: an estimate. */
+const OVERHEAD_MS = 2;
+
+/**
+ * USD for a million requests of a REST API whose model runs so many milliseconds in a Lambda function.
+ * @param memoryMb of the function
+ */
+export function usdPerMillion(modelMs: number, memoryMb: number, architecture: Architecture): number {
+  const computing = ((modelMs + OVERHEAD_MS) / 1000) * (memoryMb / 1024) * USD_PER_GB_SECOND[architecture];
+  return 1e6 * (USD_PER_API_REQUEST + USD_PER_INVOCATION + computing);
+}
