@@ -11,7 +11,7 @@ import { MB_PER_VCPU, threadsOf } from '../../functions/adapters/lambda-cpu.ts';
 import { usdPerMillion } from '../../functions/adapters/lambda-prices.ts';
 import { cellsOf, type Loading, type Measurements, type Result, resultOf } from '../../functions/cli/tune/measure.ts';
 import { recommend } from '../../functions/cli/tune/recommend.ts';
-import { adviceOf } from '../../functions/cli/tune/report.ts';
+import { adviceOf, disturbance } from '../../functions/cli/tune/report.ts';
 import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
@@ -102,6 +102,15 @@ test('rows are worth it as long as a row gets a tenth cheaper', () => {
   expect(of({ 1: 10, 2: 18.5, 4: 34 })).toBe(4);
 });
 
+test('a machine that does other things is told of', () => {
+  const [first, ...others] = measurements({}).results;
+  const of = (runMs: number, cpuMs: number) =>
+    disturbance([first as Result, ...others.map((found) => ({ ...found, runMs, cpuMs }))]);
+  expect(of(10, 9.5)).toBeUndefined();
+  expect(of(10, 12)).toBeUndefined();
+  expect(of(10, 6)).toContain('one thread waited 40 % of the time');
+});
+
 test('cost is of API Gateway, Lambda and the time; beside the model a request takes longer on less than a CPU', () => {
   expect(usdPerMillion(98, 1024, 'x86_64') - usdPerMillion(98, 1024, 'arm64')).toBeCloseTo(
     (98 + 2 * 1.7275) * 3.333e-3,
@@ -180,7 +189,10 @@ describe('as a process', () => {
       '-r',
       repository,
     );
-    expect([code, stderr]).toEqual([0, 'measuring for about 1 s, on a machine that should be idle\n']);
+    expect([code, stderr]).toEqual([
+      0,
+      expect.stringContaining('measuring for about 1 s, on a machine that should be idle\n'),
+    ]);
     expect(stdout).toMatch(/1769 MB +1\.00 .* best.*prepacking.*rows of a request.*memory: "memoryMb": 1769/s);
     expect(stdout).toContain('threads: 1');
     expect(stdout).not.toMatch(/NaN|Infinity|undefined/);

@@ -15,7 +15,7 @@ import { Failure, Misuse } from '../failure.ts';
 import { measure, type Plan } from '../tune/measure.ts';
 import { plotOf } from '../tune/plot.ts';
 import { recommend } from '../tune/recommend.ts';
-import { adviceOf, tablesOf } from '../tune/report.ts';
+import { adviceOf, disturbance, tablesOf } from '../tune/report.ts';
 import { withLoader } from './engine.ts';
 import { type Common, openRepository } from './repository.ts';
 
@@ -79,6 +79,8 @@ export async function tune(model: string, wanted: string | undefined, options: T
         `processors are others: measure there before it matters. Costs are computed: API Gateway and Lambda on ${asked.architecture}, ` +
         'list\nprices of November 2026, for the run and an assumed 2 ms beside it.',
     );
+    const disturbed = disturbance(found.results);
+    if (disturbed !== undefined) console.error(disturbed);
     if (options.plot !== undefined) console.log(`${options.plot} shows time and cost by memory`);
   } finally {
     fetched.done();

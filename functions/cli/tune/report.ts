@@ -4,6 +4,7 @@ import type { Result } from './measure.ts';
 import type { Recommendation, Size } from './recommend.ts';
 
 const BAR = 24;
+const TOO_BUSY = 0.1;
 
 /** The tables, for a terminal. */
 export function tablesOf(found: Recommendation, results: readonly Result[]): string {
@@ -103,6 +104,14 @@ export function adviceOf(found: Recommendation, withinMs: number): string[] {
       : `batch: ${rows} rows in a request${rows < mostRows ? '; beyond, a row gets less than a tenth cheaper' : ', the most that were tried'}`,
   );
   return advice;
+}
+
+/** Whether one thread without a limit had to wait for a CPU: then all times are too long. */
+export function disturbance(results: readonly Result[]): string | undefined {
+  const plain = results.find(({ memoryMb, prepacking, rows }) => memoryMb === undefined && prepacking && rows === 1);
+  const waited = plain === undefined ? 0 : 1 - plain.cpuMs / plain.runMs;
+  if (waited <= TOO_BUSY) return undefined;
+  return `this machine does other things: one thread waited ${Math.round(100 * waited)} % of the time, so times are too long`;
 }
 
 function parameter(key: string, value: string): string {
