@@ -1,14 +1,16 @@
 // `npm run models -- quantize`, as processes, with ONNX Runtime's own tools.
 
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { isStaticGraph } from '../../functions/adapters/onnx-graph.ts';
-import { splitOf } from '../../functions/cli/models/calibration.ts';
+import { splitOf } from '../../functions/cli/int8/calibration.ts';
 import { withLoader } from '../../functions/cli/models/engine.ts';
 import { picturesAt } from '../../functions/cli/models/pictures.ts';
 import { repositoryAt } from '../../functions/cli/models/repository.ts';
@@ -127,7 +129,6 @@ describe('what can not be done is one sentence, and nothing is left behind', () 
     ['no held-out set', 1, ['add_sub', '--dynamic'], "'add_sub' has no evaluation.tar, so nobody can tell"],
     ['no such operators', 1, ['add_sub', '--dynamic', '--output', join(folder, 'x.onnx')], 'it has Add, Sub; expected'],
     ['another version', 1, ['digits', '7', '--static'], "'digits' has no version 7; it has 1"],
-    ['no model', 1, ['nothing', '--static'], "'nothing' is not found"],
     [
       'held-out pictures alone',
       1,
@@ -140,12 +141,6 @@ describe('what can not be done is one sentence, and nothing is left behind', () 
       2,
       ['kept', '--dynamic', '--calibration', HELD_OUT],
       '--calibration is given with --dynamic',
-    ],
-    [
-      'no pictures',
-      2,
-      ['kept', '--static', '--calibration', DIGITS],
-      `--calibration is '${DIGITS}'; expected a folder`,
     ],
     ['no method to make live', 2, ['kept', '--promote'], '--promote is given; expected --static or --dynamic'],
     [
@@ -174,6 +169,21 @@ test('pictures of the calibration that are held out are left alone, whatever the
   const own = await splitOf(heldOut, undefined);
   expect([own.calibration.length, own.judging.length]).toEqual([72, 287]);
   expect(own.judging.filter((picture) => own.calibration.includes(picture))).toEqual([]);
+});
+
+test('a signal ends it, its tools and what they have written', async () => {
+  const temporary = join(folder, 'temporary');
+  mkdirSync(temporary);
+  const env = { ...process.env, TMPDIR: temporary };
+  const command = [join(ROOT, 'functions/cli/models.ts'), 'quantize', 'kept', '--static', '-r', repository];
+  const child = spawn(process.execPath, command, { cwd: ROOT, env, stdio: 'ignore' });
+  const ended = once(child, 'exit');
+  const written = () => readdirSync(temporary, { recursive: true }).filter((name) => `${name}`.endsWith('.onnx'));
+  while (written().length === 0 && child.exitCode === null) await sleep(10);
+  child.kill('SIGTERM');
+  expect(await ended).toEqual([null, 'SIGTERM']);
+  expect(readdirSync(temporary).filter((name) => name.startsWith('serverless-onnx'))).toEqual([]);
+  expect(readdirSync(join(repository, 'kept'))).not.toContain('release.json');
 });
 
 describe('in S3', () => {

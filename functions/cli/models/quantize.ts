@@ -2,21 +2,21 @@ import { copyFile, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { bytesText } from '../../adapters/progress.ts';
-import { liveVersion } from '../../inference/live-version.ts';
 import type { ModelRepository } from '../../inference/ports.ts';
-import { parseRelease, publishedFiles } from '../../inference/release.ts';
 import { readGates } from '../../retrain/gates.ts';
 import { HELD_OUT_FILE } from '../../retrain/held-out.ts';
 import { labelsOf } from '../../retrain/training-file.ts';
+import { withCleanUp } from '../clean-up.ts';
 import { Failure, Misuse } from '../failure.ts';
-import { splitOf } from './calibration.ts';
+import { splitOf } from '../int8/calibration.ts';
+import { type Attempt, type Comparison, compareInt8 } from '../int8/comparison.ts';
+import { filesOf } from '../int8/new-version.ts';
+import type { Method } from '../int8/quantizer.ts';
+import { summaryOf, tableOf } from '../int8/report.ts';
 import { withLoader } from './engine.ts';
-import { type Attempt, type Comparison, compareInt8, type Float } from './int8-comparison.ts';
-import { summaryOf, tableOf } from './int8-report.ts';
-import { filesOf } from './int8-version.ts';
 import { checkPictures, picturesIn } from './pictures.ts';
-import type { Method } from './quantizer.ts';
 import { type Common, openRepository, publisherOf } from './repository.ts';
+import { versionIn } from './version.ts';
 
 export type Quantizing = Common & {
   readonly static?: true;
@@ -33,15 +33,16 @@ export type Quantizing = Common & {
 export async function quantize(model: string, wanted: string | undefined, options: Quantizing): Promise<void> {
   const methods = await methodsOf(options);
   const { repository, location } = await openRepository(options);
-  const float = await floatOf(repository, model, wanted);
+  const float = await versionIn(repository, model, wanted);
   const { gates } = readGates((await repository.tagged(model, 'training.json'))?.text ?? '{}');
   const split = await splitFor(repository, model, methods, options);
+  const classes = await labelsOf(repository, model);
+  const say = (text: string): void => void (options.json ?? console.error(text));
   const folder = await mkdtemp(join(tmpdir(), 'serverless-onnx-int8-'));
-  try {
-    const say = (text: string): void => void (options.json ?? console.error(text));
-    const classes = await labelsOf(repository, model);
+  const remove = () => rm(folder, { recursive: true, force: true });
+  await withCleanUp(remove, async (stopped) => {
     const comparison = await withLoader((loader) =>
-      compareInt8(loader, repository, float, methods, { split, classes, gates, folder, say }),
+      compareInt8(loader, repository, float, methods, { split, classes, gates, folder, stopped, say }),
     );
     if (!options.json) console.log(`${tableOf(comparison)}\n`);
     const [only] = comparison.attempts;
@@ -51,9 +52,7 @@ export async function quantize(model: string, wanted: string | undefined, option
       if (only.made !== undefined) await copyFile(only.made.path, options.output);
       told(options, comparison, `${options.output} is the int8 model; nothing is published`);
     } else await published(repository, location, comparison, only, options);
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
+  });
 }
 
 async function methodsOf({ static: isStatic, dynamic, calibration, output, promote }: Quantizing): Promise<Method[]> {
@@ -75,19 +74,6 @@ async function methodsOf({ static: isStatic, dynamic, calibration, output, promo
   }
   if (calibration !== undefined) await checkPictures('--calibration', calibration);
   return methods;
-}
-
-/** The version that is quantised, by default the live one. */
-async function floatOf(repository: ModelRepository, model: string, wanted: string | undefined): Promise<Float> {
-  const stored = await repository.find(model);
-  if (stored.versions.length === 0) throw new Failure(`'${model}' is not found`);
-  const version = wanted ?? liveVersion(stored) ?? '';
-  if (!stored.versions.includes(version)) {
-    throw new Failure(`'${model}' has no version ${version}; it has ${stored.versions.join(', ')}`);
-  }
-  const release = stored.release === undefined ? undefined : parseRelease(stored.release);
-  const sha256 = release && publishedFiles(release, version);
-  return { model, version, config: stored.config, sha256 };
 }
 
 /** The pictures that judge, and those that a static quantisation takes its ranges from. */

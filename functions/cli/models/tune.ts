@@ -4,20 +4,19 @@ import { dirname } from 'node:path';
 import { LAMBDA_MEMORY_MB, MB_PER_VCPU } from '../../adapters/lambda-cpu.ts';
 import { type Architecture, USD_PER_GB_SECOND } from '../../adapters/lambda-prices.ts';
 import { checkGolden, GOLDEN_FILE, parseGolden } from '../../inference/golden.ts';
-import { liveVersion } from '../../inference/live-version.ts';
 import type { ServedModel } from '../../inference/model-loader.ts';
 import { ModelRejected, type ModelRepository } from '../../inference/ports.ts';
-import { parseRelease, publishedFiles } from '../../inference/release.ts';
 import { toModelShapes } from '../../inference/signature.ts';
 import { noise } from '../../protocol/synthetic-tensor.ts';
 import { elementCount, type Tensor } from '../../protocol/tensor.ts';
-import { Failure, Misuse } from '../failure.ts';
+import { Misuse } from '../failure.ts';
 import { measure, type Plan } from '../tune/measure.ts';
 import { plotOf } from '../tune/plot.ts';
 import { recommend } from '../tune/recommend.ts';
 import { adviceOf, disturbance, tablesOf } from '../tune/report.ts';
 import { withLoader } from './engine.ts';
 import { type Common, openRepository } from './repository.ts';
+import { versionIn } from './version.ts';
 
 export type Tuning = Common & {
   readonly memory?: string;
@@ -36,15 +35,7 @@ export async function tune(model: string, wanted: string | undefined, options: T
   const cores = availableParallelism();
   const asked = await planOf(options, cores);
   const { repository } = await openRepository(options);
-  const stored = await repository.find(model);
-  if (stored.versions.length === 0) throw new Failure(`'${model}' is not found`);
-  const version = wanted ?? liveVersion(stored) ?? '';
-  if (!stored.versions.includes(version)) {
-    throw new Failure(`'${model}' has no version ${version}; it has ${stored.versions.join(', ')}`);
-  }
-  const release = stored.release === undefined ? undefined : parseRelease(stored.release);
-  const sha256 = release && publishedFiles(release, version);
-  const { config } = stored;
+  const { version, config, sha256 } = await versionIn(repository, model, wanted);
   const { base, maxRows } = await withLoader(async (loader) => {
     const served = await loader.load(repository, { model, version }, config, sha256);
     return { base: await requestOf(repository, served), maxRows: Math.max(1, served.serving.maxBatchSize) };

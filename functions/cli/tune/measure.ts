@@ -2,6 +2,7 @@ import { MB_PER_VCPU, threadsOf } from '../../adapters/lambda-cpu.ts';
 import { StepProgress } from '../../adapters/progress.ts';
 import type { ModelConfig } from '../../protocol/model-config.ts';
 import type { Tensor } from '../../protocol/tensor.ts';
+import { withCleanUp } from '../clean-up.ts';
 import { CpuQuota } from './cpu-quota.ts';
 import { Probe, type Setting } from './probe.ts';
 import type { Measured } from './probe-messages.ts';
@@ -74,7 +75,12 @@ export async function measure(
   const quota = await CpuQuota.open();
   const probes: Probe[] = [];
   const progress = new StepProgress('measuring', cells.length * ROUNDS);
-  try {
+  const cleanUp = async (): Promise<void> => {
+    progress.stop();
+    await Promise.all(probes.map((probe) => probe.end()));
+    await quota?.remove();
+  };
+  return withCleanUp(cleanUp, async () => {
     const sessions: number[] = [];
     for (const setting of settingsOf(cells)) {
       const probe = new Probe(setting);
@@ -106,11 +112,7 @@ export async function measure(
       peakMb: Math.max(...peaks.filter(({ cell }) => isSame(cell, setting)).map(({ mb }) => mb)),
     }));
     return { results, loadings, isLimited: quota !== undefined };
-  } finally {
-    progress.stop();
-    await Promise.all(probes.map((probe) => probe.end()));
-    await quota?.remove();
-  }
+  });
 }
 
 /** Where a size has all CPUs of this machine there is nothing to limit. */

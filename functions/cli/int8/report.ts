@@ -1,7 +1,7 @@
 import { bytesText } from '../../adapters/progress.ts';
 import type { Score } from '../../retrain/gate.ts';
 import { type Row, table } from '../table.ts';
-import type { Attempt, Comparison } from './int8-comparison.ts';
+import type { Attempt, Comparison } from './comparison.ts';
 
 /** Size, speed and accuracy of the float version and of the int8 ones, side by side, and what the gates say. */
 export function tableOf(comparison: Comparison): string {

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import sys
-import tempfile
 import warnings
 from collections import Counter
 from collections.abc import Iterator
@@ -74,14 +73,14 @@ def main(method: str, source: Path, output: Path, calibration: Path | None = Non
     if not WEIGHTED.intersection(wanted, operators):
         raise NotQuantised(f"none of its operators can be quantised: it has {', '.join(sorted(operators))}; "
                            f"expected one of {', '.join(sorted(WEIGHTED.intersection(wanted)))}")  # fmt: skip
-    with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "prepared.onnx"
-        prepare(source, prepared)
-        if calibration is None:
-            quantize_dynamic(prepared, output, op_types_to_quantize=wanted, **WEIGHTS)
-        else:
-            quantize_static(prepared, output, Calibration(calibration), op_types_to_quantize=wanted,
-                            activation_type=QuantType.QUInt8, per_channel=True, **WEIGHTS)  # fmt: skip
+    # In the folder that whoever asked for this removes, as TMPDIR is for the tools.
+    prepared = output.with_suffix(".prepared.onnx")
+    prepare(source, prepared)
+    if calibration is None:
+        quantize_dynamic(prepared, output, op_types_to_quantize=wanted, **WEIGHTS)
+    else:
+        quantize_static(prepared, output, Calibration(calibration), op_types_to_quantize=wanted,
+                        activation_type=QuantType.QUInt8, per_channel=True, **WEIGHTS)  # fmt: skip
     model = onnx.load(output)
     tidy(model)
     onnx.save(model, output)

@@ -5,26 +5,17 @@ import { externalFiles } from '../../adapters/onnx-external-data.ts';
 import { GOLDEN_FILE, makeGolden, parseGolden } from '../../inference/golden.ts';
 import { fittedImageTensor } from '../../inference/image-tensor.ts';
 import type { ModelLoader, ServedModel, VersionSource } from '../../inference/model-loader.ts';
-import { type FileHashes, ModelRejected, type ModelRepository } from '../../inference/ports.ts';
+import { ModelRejected, type ModelRepository } from '../../inference/ports.ts';
 import { toModelShapes } from '../../inference/signature.ts';
 import type { InferRequest } from '../../protocol/messages.ts';
-import type { ModelConfig } from '../../protocol/model-config.ts';
 import type { Tensor } from '../../protocol/tensor.ts';
 import { rejectedAs } from '../../retrain/challenger-checks.ts';
 import type { Decision } from '../../retrain/gate.ts';
 import type { Gates } from '../../retrain/gates.ts';
+import type { FoundVersion } from '../models/version.ts';
 import type { Split } from './calibration.ts';
-import { type Contender, judged } from './int8-contest.ts';
+import { type Contender, judged } from './contest.ts';
 import { type Method, type Quantized, quantized } from './quantizer.ts';
-
-/** The version that is quantised. */
-export type Float = {
-  readonly model: string;
-  readonly version: string;
-  readonly config: ModelConfig;
-  /** Of its files, where they are known. */
-  readonly sha256: FileHashes | undefined;
-};
 
 export type Attempt = {
   readonly method: Method;
@@ -39,7 +30,8 @@ export type Attempt = {
 };
 
 export type Comparison = {
-  readonly float: Float & { readonly bytes: number; readonly modelSha256: string };
+  /** The version that is quantised. */
+  readonly float: FoundVersion & { readonly bytes: number; readonly modelSha256: string };
   readonly attempts: readonly Attempt[];
   readonly split: Split;
 };
@@ -52,6 +44,7 @@ export type Judging = {
   readonly gates: Gates;
   /** For the files that are made. */
   readonly folder: string;
+  readonly stopped: AbortSignal;
   readonly say: (text: string) => void;
 };
 
@@ -67,9 +60,9 @@ const GOLDEN_TOLERANCE = 0.05;
 export async function compareInt8(
   loader: ModelLoader,
   repository: ModelRepository,
-  float: Float,
+  float: FoundVersion,
   methods: readonly Method[],
-  { split, classes, gates, folder, say }: Judging,
+  { split, classes, gates, folder, stopped, say }: Judging,
 ): Promise<Comparison> {
   const { model, version, config, sha256 } = float;
   const modelFile = config.default_model_filename || 'model.onnx';
@@ -82,7 +75,7 @@ export async function compareInt8(
     for (const method of methods) {
       const of = method === 'static' ? `, with ${calibration.length} pictures: ${split.from}` : '';
       say(`quantising version ${version} (${method}${of})`);
-      made.push(await rejectedAs(() => quantized(method, fetched.path, folder, calibration)));
+      made.push(await rejectedAs(() => quantized(method, fetched.path, folder, calibration, stopped)));
     }
     const [problem] = made;
     if (typeof problem === 'string' && made.every((found) => typeof found === 'string')) {
@@ -137,7 +130,7 @@ type Challenger = Contender & Pick<Attempt, 'golden'>;
 async function contender(
   loader: ModelLoader,
   repository: ModelRepository,
-  { model, config }: Float,
+  { model, config }: FoundVersion,
   found: Quantized | string,
   known: InferRequest | undefined,
 ): Promise<Challenger> {
@@ -158,7 +151,7 @@ async function contender(
 /** What the float version is known to answer. */
 async function goldenRequest(
   repository: ModelRepository,
-  { model, version }: Float,
+  { model, version }: FoundVersion,
 ): Promise<InferRequest | undefined> {
   const text = (await repository.tagged(model, `${version}/${GOLDEN_FILE}`))?.text;
   return text === undefined ? undefined : parseGolden(text).request;

@@ -37,12 +37,15 @@ export async function quantized(
   source: string,
   folder: string,
   calibration: readonly Tensor[],
+  stopped: AbortSignal,
 ): Promise<Quantized> {
   const path = join(folder, `${method}.onnx`);
   const more = method === 'static' ? [await written(calibration, folder)] : [];
   const python = await ensureVenv();
   try {
-    const { stdout } = await promisify(execFile)(python, [PROGRAM, method, source, path, ...more]);
+    const env = { ...process.env, TMPDIR: folder, TEMP: folder };
+    const options = { env, signal: stopped };
+    const { stdout } = await promisify(execFile)(python, [PROGRAM, method, source, path, ...more], options);
     return { method, path, report: JSON.parse(lastLine(stdout)) };
   } catch (error) {
     const { code, stderr } = error as { code?: unknown; stderr?: string };

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { Image } from '../../adapters/image-file.ts';
 import type { LabelledImage } from '../../adapters/labelled-images.ts';
 import { Failure } from '../failure.ts';
-import { picturesAt } from './pictures.ts';
+import { picturesAt } from '../models/pictures.ts';
 
 /** More pictures hardly change the ranges that are found in them. */
 const MOST = 200;

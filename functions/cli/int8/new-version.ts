@@ -3,8 +3,8 @@ import { GOLDEN_FILE } from '../../inference/golden.ts';
 import type { Content } from '../../inference/ports.ts';
 import type { NewVersion } from '../../inference/publisher.ts';
 import { METRICS_FILE } from '../../retrain/staged-model.ts';
-import type { Attempt, Comparison } from './int8-comparison.ts';
-import { metricsOf } from './int8-report.ts';
+import type { Attempt, Comparison } from './comparison.ts';
+import { metricsOf } from './report.ts';
 
 /** What an int8 model becomes a version with: its golden request, what was measured, and what it was made from. */
 export async function filesOf(comparison: Comparison, attempt: Attempt): Promise<NewVersion> {
