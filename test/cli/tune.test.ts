@@ -1,7 +1,8 @@
 // `npm run models -- tune`: what is recommended of which figures, and the command as a process.
 
-import { execFile } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -9,6 +10,7 @@ import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { MB_PER_VCPU, threadsOf } from '../../functions/adapters/lambda-cpu.ts';
 import { usdPerMillion } from '../../functions/adapters/lambda-prices.ts';
+import { CpuQuota } from '../../functions/cli/tune/cpu-quota.ts';
 import { cellsOf, type Loading, type Measurements, type Result, resultOf } from '../../functions/cli/tune/measure.ts';
 import { recommend } from '../../functions/cli/tune/recommend.ts';
 import { adviceOf, disturbance } from '../../functions/cli/tune/report.ts';
@@ -129,6 +131,32 @@ test('what is measured, and what is computed where CPUs can’t be limited', () 
   expect(resultOf(cell, rounds, true, 2)).toMatchObject({ runMs: 10, how: 'measured' });
   expect(resultOf(cell, rounds, false, 2)).toMatchObject({ runMs: 32, how: 'computed' });
   expect(resultOf({ ...cell, memoryMb: 2 * MB_PER_VCPU }, rounds, false, 2)).toMatchObject({ how: 'measured' });
+});
+
+test('a process is held to a part of a CPU, where this system lets this user do that', async ({ skip }) => {
+  const quota = await CpuQuota.open();
+  if (quota === undefined) return skip('control groups of the CPU can not be made here');
+  const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)']);
+  const ended = once(child, 'exit');
+  try {
+    await quota.hold(child.pid ?? 0);
+    const [, group = ''] = /:(\/.*serverless-onnx-.*)$/m.exec(readFileSync(`/proc/${child.pid}/cgroup`, 'utf8')) ?? [];
+    const folder =
+      [join('/sys/fs/cgroup/cpu', group), join('/sys/fs/cgroup', group)].find((path) => existsSync(path)) ?? '';
+    const file =
+      ['cpu.cfs_quota_us', 'cpu.max'].map((name) => join(folder, name)).find((path) => existsSync(path)) ?? '';
+    await quota.set(0.29);
+    expect(readFileSync(file, 'utf8')).toMatch(/^5800( 20000)?\n$/);
+    await quota.set(undefined);
+    expect(readFileSync(file, 'utf8')).toMatch(/^(-1|max 20000)\n$/);
+    child.kill();
+    await ended;
+    await quota.remove();
+    expect(existsSync(folder)).toBe(false);
+  } finally {
+    child.kill('SIGKILL');
+    await quota.remove();
+  }
 });
 
 type Ended = { code: number; stdout: string; stderr: string };
