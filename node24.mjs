@@ -5,11 +5,14 @@
 // the name), so the binary is looked up here.
 
 import { spawn } from 'node:child_process';
-import { createRequire } from 'node:module';
-import { resolve } from 'node:path';
+import module, { createRequire } from 'node:module';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
 const REQUIRED_MAJOR = 24;
+/** What V8 has made of our code, and of the TypeScript in it, is kept for the next start: in a folder that is the user's own. */
+const COMPILED = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx-code');
 
 const [script, ...args] = process.argv.slice(2);
 if (script === undefined) {
@@ -29,10 +32,11 @@ if (process.env.npm_lifecycle_event !== undefined) {
 
 if (Number.parseInt(process.versions.node, 10) >= REQUIRED_MAJOR) {
   process.argv.splice(1, 2, resolve(script));
+  module.enableCompileCache(COMPILED);
   await import(pathToFileURL(resolve(script)).href);
 } else {
   // Why: functions/adapters/session-memory.ts.
-  const env = { MALLOC_MMAP_THRESHOLD_: '262144', ...process.env };
+  const env = { MALLOC_MMAP_THRESHOLD_: '262144', NODE_COMPILE_CACHE: COMPILED, ...process.env };
   const child = spawn(bundledNode(), [script, ...args], { stdio: 'inherit', env });
   for (const signal of /** @type {const} */ (['SIGINT', 'SIGTERM', 'SIGHUP'])) {
     process.on(signal, () => child.kill(signal));

@@ -15,13 +15,13 @@ export type ArtifactFile = {
 const MODEL_ARTIFACTS = join(import.meta.dirname, '../model-artifacts');
 const BYTES_PER_MB = 1024 ** 2;
 
-/** The files of the project's model repository that a deployment brings along: all but samples, which are for people. */
+/** The files of the project's model repository that a deployment brings along. */
 export function modelArtifacts(): readonly ArtifactFile[] {
   return readdirSync(MODEL_ARTIFACTS, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
     .map((path) => ({ path, key: relative(MODEL_ARTIFACTS, path).split(sep).join('/') }))
-    .filter(({ key }) => /^[^/.]+\/(?!samples\/)[^.]/.test(key))
+    .filter(({ key }) => /^[^/.]+\/[^.]/.test(key) && isForServing(key))
     .sort((a, b) => (a.key < b.key ? -1 : 1))
     .map((file) => {
       const bytes = readFileSync(file.path);
@@ -29,15 +29,20 @@ export function modelArtifacts(): readonly ArtifactFile[] {
     });
 }
 
+/** Of samples only the images, which the service shows; requests are for people beside the folder. */
+export function isForServing(path: string): boolean {
+  return !/[\\/]samples[\\/](?!.*\.(png|jpe?g|gif|webp|bmp)$)/i.test(path);
+}
+
 export function modelNames(files: readonly ArtifactFile[]): string[] {
   return [...new Set(files.map(({ key }) => key.slice(0, key.indexOf('/'))))];
 }
 
-/** MB, rounded up. */
+/** MB, rounded up. A version is brought to a machine as its plain or as its compiled file. */
 export function largestVersionMb(files: readonly ArtifactFile[]): number {
   const bytes = new Map<string, number>();
   for (const { key, bytes: more } of files) {
-    const [version] = /^[^/]+\/\d+\//.exec(key) ?? [];
+    const [version] = /^[^/]+\/\d+\/(?!compiled\/)/.exec(key) ?? [];
     if (version !== undefined) bytes.set(version, (bytes.get(version) ?? 0) + more);
   }
   return Math.ceil(Math.max(0, ...bytes.values()) / BYTES_PER_MB);

@@ -17,6 +17,12 @@ const ARROWS: { [room: string]: readonly string[] } = {
     'functions/protocol',
   ],
   'functions/http': ['functions/inference', 'functions/protocol'],
+  // What a browser runs, too: nothing in it knows Node.
+  'functions/playground': [
+    'functions/protocol',
+    'functions/inference/image-tensor.ts',
+    'functions/inference/resample.ts',
+  ],
   'functions/serve': [
     'functions/http',
     'functions/adapters',

@@ -54,6 +54,7 @@ test('docs/deployment.md lists every metric with its unit and its dimensions', (
   telemetry.initialized(1);
   telemetry.loaded({ model: 'm', version: '1' }, { download: 1, session: 1 });
   telemetry.loadFailed('m');
+  telemetry.compiledUnused('m', 'simd');
   telemetry.staleServed('m');
   telemetry.canaryEnded('m');
   const timing = { queue: 0, input: 0, infer: 1, output: 0 };

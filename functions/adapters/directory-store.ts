@@ -1,16 +1,19 @@
-import { createReadStream } from 'node:fs';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { constants, createReadStream } from 'node:fs';
+import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Fetched, FileHashes, ModelStore, StoredModel } from '../inference/ports.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import { isModelName, isVersion } from '../protocol/names.ts';
 import { sha256Of } from './content.ts';
 import { checkHash, checkPath } from './file-check.ts';
-import { parseModelConfig } from './model-config-text.ts';
+import { comesWith } from './version-files.ts';
 
 const CONFIG_FILE = 'config.pbtxt';
 const RELEASE_FILE = 'release.json';
 const MODEL_FILE = 'model.onnx';
+const MAX_NAMES = 1_000;
+/** A link could lead out of the repository, and a pipe would never end to be opened. */
+const NO_LINKS = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /**
  * A model repository in a folder: `<model>/config.pbtxt` and `<model>/<version>/model.onnx`. Names that the protocol does
@@ -44,11 +47,13 @@ export class DirectoryStore implements ModelStore {
   async fetch(model: string, version: string, filename: string, sha256: FileHashes = {}): Promise<Fetched> {
     const folder = join(this.root, model, version);
     for (const [path, expected] of Object.entries(sha256)) {
+      if (!comesWith(filename, path)) continue;
       checkPath(path);
       const found = await sha256Of(createReadStream(join(folder, path))).catch(nothingThere);
       checkHash(path, found, expected);
     }
-    const names = (await readdir(folder, { recursive: true }).catch(nothingThere)) ?? [];
+    const all = (await readdir(folder, { recursive: true }).catch(nothingThere)) ?? [];
+    const names = all.filter((name) => comesWith(filename, name.replaceAll('\\', '/')));
     const found = await Promise.all(names.map((name) => stat(join(folder, name)).catch(nothingThere)));
     const bytes = found.reduce((sum, file) => sum + (file?.isFile() ? file.size : 0), 0);
     return { path: join(folder, filename), bytes, done: () => {} };
@@ -58,6 +63,26 @@ export class DirectoryStore implements ModelStore {
     return new Uint8Array(await readFile(join(this.root, model, path)));
   }
 
+  async readUpTo(model: string, path: string, limit: number): Promise<Uint8Array<ArrayBuffer> | number | undefined> {
+    const file = await open(join(this.root, model, path), NO_LINKS).catch((error: NodeJS.ErrnoException) =>
+      error.code === 'ELOOP' ? undefined : nothingThere(error),
+    );
+    try {
+      const found = await file?.stat();
+      if (file === undefined || !found?.isFile()) return undefined;
+      return found.size > limit ? found.size : new Uint8Array(await file.readFile());
+    } finally {
+      await file?.close();
+    }
+  }
+
+  async names(model: string, folder: string): Promise<readonly string[]> {
+    const path = join(this.root, model, folder);
+    const entries = (await readdir(path, { withFileTypes: true }).catch(nothingThere)) ?? [];
+    const files = entries.filter((entry) => entry.isFile()).map(({ name }) => name);
+    return files.sort().slice(0, MAX_NAMES);
+  }
+
   async #versionFolders(model: string): Promise<string[]> {
     const names = (await readdir(join(this.root, model)).catch(nothingThere)) ?? [];
     return names.filter(isVersion).sort((a, b) => Number(a) - Number(b));
@@ -65,7 +90,10 @@ export class DirectoryStore implements ModelStore {
 
   async #config(model: string): Promise<ModelConfig> {
     const text = await readFile(join(this.root, model, CONFIG_FILE), 'utf8').catch(nothingThere);
-    return text === undefined ? {} : parseModelConfig(text);
+    if (text === undefined) return {};
+    // Without a configuration nobody needs its parser.
+    const { parseModelConfig } = await import('./model-config-text.ts');
+    return parseModelConfig(text);
   }
 }
 

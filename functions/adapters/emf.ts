@@ -1,4 +1,4 @@
-import type { InferenceRecord, LoadTiming, ModelId, Telemetry } from '../inference/ports.ts';
+import type { CompiledUnused, InferenceRecord, LoadTiming, ModelId, Telemetry } from '../inference/ports.ts';
 
 type Metrics = { readonly [name: string]: readonly [value: number, unit: 'Count' | 'Milliseconds' | 'Bytes'] };
 type Dimensions = { readonly [name: string]: string };
@@ -40,6 +40,10 @@ export class EmbeddedMetrics implements Telemetry {
 
   loadFailed(model: string): void {
     this.#put({ model }, [['model'], []], { ModelLoadFailure: [1, 'Count'] });
+  }
+
+  compiledUnused(model: string, reason: CompiledUnused): void {
+    this.#put({ model, reason }, [['model', 'reason']], { CompiledModelUnused: [1, 'Count'] });
   }
 
   staleServed(model: string): void {

@@ -1,8 +1,9 @@
-import type { Computed, Engine, LoadedModel, ModelId } from '../inference/ports.ts';
+import type { Computed, Engine, LoadedModel, ModelId, RuntimeTarget } from '../inference/ports.ts';
 import { DeadlineExceeded } from '../protocol/errors.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { OrtSession } from './onnxruntime.ts';
+import { runtimeTarget } from './onnxruntime-target.ts';
 import { sessionMemory } from './session-memory.ts';
 
 /**
@@ -15,6 +16,10 @@ export class InlineEngine implements Engine {
   /** @param threads that one run may use */
   constructor(threads: number) {
     this.#threads = threads;
+  }
+
+  get target(): RuntimeTarget {
+    return runtimeTarget();
   }
 
   load(_id: ModelId, path: string, config: ModelConfig): Promise<LoadedModel> {

@@ -5,10 +5,12 @@ import {
   type Log,
   type ModelId,
   ModelRejected,
+  type RuntimeTarget,
 } from '../inference/ports.ts';
 import { DeadlineExceeded, InvalidRequest, ModelFailed, Overloaded } from '../protocol/errors.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
+import { runtimeTarget } from './onnxruntime-target.ts';
 import { sessionMemory } from './session-memory.ts';
 import type { FromWorker, Signature } from './worker-messages.ts';
 import { WorkerExited, WorkerProcess } from './worker-process.ts';
@@ -71,9 +73,14 @@ export class IsolatedEngine implements Engine {
   constructor(settings: IsolatedEngineSettings, log: Log) {
     this.#settings = settings;
     this.#log = log;
-    for (let i = 0; i < settings.processes; i++) this.#startWorker();
+    // The others follow when it has done its first work: while a server starts, there is a core for each of the two.
+    this.#startWorker();
     this.#reaper = setInterval(() => this.#endIdleSpare(), SPARE_IDLE_MS / 3).unref();
     process.on('exit', this.#killAll);
+  }
+
+  get target(): RuntimeTarget {
+    return runtimeTarget();
   }
 
   async load(id: ModelId, path: string, config: ModelConfig): Promise<IsolatedModel> {
@@ -86,8 +93,9 @@ export class IsolatedEngine implements Engine {
   }
 
   /** In the end as many processes may have loaded it as may compute it at once. */
-  memoryOf(bytes: number): number {
-    return this.#settings.processes * sessionMemory(bytes);
+  memoryOf(bytes: number, isShared = false): number {
+    const own = this.#settings.processes * sessionMemory(isShared ? 0 : bytes);
+    return isShared ? own + sessionMemory(bytes) : own;
   }
 
   async close(): Promise<void> {
@@ -227,6 +235,8 @@ export class IsolatedEngine implements Engine {
     worker.job = undefined;
     worker.idleSince = performance.now();
     this.#dispatch();
+    while (this.#workers.size < this.#settings.processes && !this.#closed && this.#pause === undefined)
+      this.#startWorker();
   }
 
   async #loadInto(worker: Worker, { model, run }: Job): Promise<void> {

@@ -2,7 +2,7 @@ import type { Computed, Engine, LoadedModel, ModelId } from '../inference/ports.
 import type { ModelConfig } from '../protocol/model-config.ts';
 import { zeros } from '../protocol/synthetic-tensor.ts';
 import { elementCount, type Tensor } from '../protocol/tensor.ts';
-import { InlineModel } from './inline-engine.ts';
+import type { InlineModel } from './inline-engine.ts';
 import type { IsolatedEngine, IsolatedModel } from './isolated-engine.ts';
 import { MAX_STATIC_BYTES } from './onnx-graph.ts';
 import { sessionMemory } from './session-memory.ts';
@@ -35,8 +35,15 @@ export class LanedEngine implements Engine {
     this.#isolated = isolated;
   }
 
+  get target(): Engine['target'] {
+    return this.#isolated.target;
+  }
+
   async load(id: ModelId, path: string, config: ModelConfig): Promise<LoadedModel> {
-    const isolated = await this.#isolated.load(id, path, config);
+    const loading = this.#isolated.load(id, path, config);
+    // Meanwhile.
+    void importInline();
+    const isolated = await loading;
     if (!isolated.isStatic) return isolated;
     const model = new LanedModel(isolated);
     await model.tryOut();
@@ -44,13 +51,18 @@ export class LanedEngine implements Engine {
   }
 
   /** The server's own process keeps what a load needed for a while, as it is not started with ALLOCATION. */
-  memoryOf(bytes: number): number {
-    return this.#isolated.memoryOf(bytes) + (bytes > MAX_STATIC_BYTES ? 0 : 3 * sessionMemory(bytes));
+  memoryOf(bytes: number, isShared = false): number {
+    return this.#isolated.memoryOf(bytes, isShared) + (bytes > MAX_STATIC_BYTES ? 0 : 3 * sessionMemory(bytes));
   }
 
   close(): Promise<void> {
     return this.#isolated.close();
   }
+}
+
+/** ONNX Runtime in this process, which is needed by the first fast model. */
+function importInline(): Promise<typeof import('./inline-engine.ts')> {
+  return import('./inline-engine.ts');
 }
 
 class LanedModel implements LoadedModel {
@@ -135,6 +147,7 @@ class LanedModel implements LoadedModel {
     if (this.#loadingInline || this.#unloaded) return;
     this.#loadingInline = true;
     try {
+      const { InlineModel } = await importInline();
       const inline = await InlineModel.load(this.#isolated.path, this.#isolated.config, INLINE_THREADS);
       if (this.#unloaded) await inline.unload();
       else this.#inline = inline;

@@ -5,20 +5,22 @@ import { dirname, join } from 'node:path';
 import { ModelRejected, type Override, type OverrideReader } from '../inference/ports.ts';
 import { InvalidRequest } from '../protocol/errors.ts';
 import type { LoadRequest } from '../protocol/load-request.ts';
+import type { ModelConfig } from '../protocol/model-config.ts';
 import { DirectoryStore } from './directory-store.ts';
-import { parseModelConfigJson } from './model-config-text.ts';
 
 /** Keeps the files that load requests bring along in a private folder, until the process ends. */
 export class TemporaryOverrides implements OverrideReader {
   async read(model: string, { config, files }: LoadRequest): Promise<Override> {
     return {
-      ...(config === undefined ? {} : { config: readConfig(config) }),
+      ...(config === undefined ? {} : { config: await readConfig(config) }),
       ...(files.size === 0 ? {} : { store: await keep(model, files) }),
     };
   }
 }
 
-function readConfig(json: string): ReturnType<typeof parseModelConfigJson> {
+async function readConfig(json: string): Promise<ModelConfig> {
+  // Few requests bring one.
+  const { parseModelConfigJson } = await import('./model-config-text.ts');
   try {
     return parseModelConfigJson(json);
   } catch (error) {

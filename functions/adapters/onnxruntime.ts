@@ -18,6 +18,12 @@ const GRAPH_LEVELS: { readonly [level: number]: 'basic' | 'extended' | 'disabled
   2: 'disabled',
 };
 
+/** The file is mapped into memory, and weights are read where they are: processes have them in common. */
+const IN_PLACE = {
+  'session.use_memory_mapped_ort_model': '1',
+  'session.use_ort_model_bytes_for_initializers': '1',
+};
+
 /**
  * No spinning: a spinning thread burns 20 ms of CPU after a run of 0.7 ms. Nothing is logged by the library, whose lines
  * would hold paths. A model's configuration may say otherwise, under the names that Triton's ONNX Runtime backend gives
@@ -26,6 +32,7 @@ const GRAPH_LEVELS: { readonly [level: number]: 'basic' | 'extended' | 'disabled
 function sessionOptions(
   { optimization, parameters = {} }: ModelConfig,
   threads: number,
+  isCompiled: boolean,
 ): ort.InferenceSession.SessionOptions {
   const text = (name: string): string | undefined => parameters[name]?.string_value;
   const integer = (name: string, fallback: number): number => {
@@ -47,6 +54,7 @@ function sessionOptions(
     logSeverityLevel: 4,
     extra: {
       'session.intra_op.allow_spinning': '0',
+      ...(isCompiled ? IN_PLACE : {}),
       ...Object.fromEntries(entries.map((name) => [name, text(name) ?? ''])),
     },
   };
@@ -66,7 +74,7 @@ export class OrtSession {
 
   /**
    * Loads by path, never from bytes: external data of a model loaded from bytes is resolved against the working
-   * directory, and could read any file there.
+   * directory, and could read any file there. A compiled file stays mapped into memory as long as the session lives.
    * @param threads that one run may use, where the model's configuration does not say
    * @throws ModelRejected
    */
@@ -74,7 +82,23 @@ export class OrtSession {
     try {
       // ONNX Runtime itself refuses all that this refuses, but for a second name of a file.
       if (path.endsWith('.onnx')) await externalFiles(path);
-      return new OrtSession(await ort.InferenceSession.create(path, sessionOptions(config, threads)));
+      return new OrtSession(
+        await ort.InferenceSession.create(path, sessionOptions(config, threads, path.endsWith('.ort'))),
+      );
+    } catch (error) {
+      if (error instanceof ModelRejected) throw error;
+      throw new ModelRejected(publicText(error, path));
+    }
+  }
+
+  /** Writes the model as it is after its optimisations to `target`, in ONNX Runtime's own format. @throws ModelRejected */
+  static async compile(path: string, config: ModelConfig, target: string): Promise<void> {
+    const options = sessionOptions(config, 1, false);
+    const extra = { ...options.extra, 'session.save_model_format': 'ORT', 'session.disable_prepacking': '1' };
+    try {
+      await externalFiles(path);
+      const session = await ort.InferenceSession.create(path, { ...options, extra, optimizedModelFilePath: target });
+      await session.release();
     } catch (error) {
       if (error instanceof ModelRejected) throw error;
       throw new ModelRejected(publicText(error, path));

@@ -1,10 +1,12 @@
 import { freemem, totalmem } from 'node:os';
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
-import type { InferenceRecord, LoadTiming, ModelId, Telemetry } from '../inference/ports.ts';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { CompiledUnused, InferenceRecord, LoadTiming, ModelId, Telemetry } from '../inference/ports.ts';
 
 export type PendingRequests = { readonly model: string; readonly version: string; readonly pending: number };
 
 const LABELS = ['model', 'version'] as const;
+/** Milliseconds: from what a small model takes to the default deadline. */
+const BUCKETS = [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 30_000];
 
 /**
  * Metrics in Prometheus' text format under Triton's names, so that dashboards made for Triton work:
@@ -36,6 +38,14 @@ export class PrometheusTelemetry implements Telemetry {
     'Cumulative duration of handing over outputs in microseconds',
   );
 
+  readonly #latency = new Histogram({
+    name: 'serverless_onnx_request_duration_ms',
+    help: 'Duration of successful inference requests in milliseconds',
+    labelNames: LABELS,
+    buckets: BUCKETS,
+    registers: [this.#registry],
+  });
+
   readonly #loadSeconds = new Gauge({
     name: 'nv_model_load_duration_secs',
     help: 'Seconds that the last load of a model took',
@@ -46,6 +56,13 @@ export class PrometheusTelemetry implements Telemetry {
     name: 'serverless_onnx_model_load_failures_total',
     help: 'Number of failed attempts to load a model',
     labelNames: ['model'],
+    registers: [this.#registry],
+  });
+
+  readonly #compiledUnused = new Counter({
+    name: 'serverless_onnx_compiled_unused_total',
+    help: "Number of loads of a version's plain file, as its compiled one could not be used",
+    labelNames: ['model', 'reason'],
     registers: [this.#registry],
   });
 
@@ -105,6 +122,7 @@ export class PrometheusTelemetry implements Telemetry {
     this.#count.inc(labels, rows);
     if (executedRows > 0 || rows === 0) this.#executions.inc(labels);
     this.#total.inc(labels, microseconds(total));
+    this.#latency.observe(labels, total);
     this.#queue.inc(labels, microseconds(timing.queue));
     this.#input.inc(labels, microseconds(timing.input));
     this.#infer.inc(labels, microseconds(timing.infer));
@@ -117,6 +135,10 @@ export class PrometheusTelemetry implements Telemetry {
 
   loadFailed(model: string): void {
     this.#loadFailures.inc({ model });
+  }
+
+  compiledUnused(model: string, reason: CompiledUnused): void {
+    this.#compiledUnused.inc({ model, reason });
   }
 
   staleServed(model: string): void {

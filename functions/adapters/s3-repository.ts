@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import {
   type Content,
   ModelRejected,
@@ -9,8 +9,9 @@ import {
   WriteConflict,
 } from '../inference/ports.ts';
 import { contentOf } from './content.ts';
-import { objectSha256, statusOf } from './s3-object.ts';
+import { S3Refused } from './s3-reader.ts';
 import { answered, S3Store } from './s3-store.ts';
+import type { S3Writer } from './s3-writer.ts';
 
 /** Above, a content is not held in memory to be sent. */
 const MAX_HELD_BYTES = 16 * 1024 ** 2;
@@ -21,6 +22,8 @@ const FIRST_PAUSE_MS = 200;
 
 /** A model repository below a prefix of an S3 bucket, which any number of machines may write to. */
 export class S3Repository extends S3Store implements ModelRepository {
+  #writer: Promise<S3Writer> | undefined;
+
   async files(model: string): Promise<ReadonlyMap<string, Content>> {
     const objects = await this.objectsOf(model);
     return new Map(
@@ -38,16 +41,18 @@ export class S3Repository extends S3Store implements ModelRepository {
     const sha256 = await content.sha256();
     const checksum = Buffer.from(sha256, 'hex').toString('base64');
     const created = await this.#put(`${model}/${path}`, content, { IfNoneMatch: '*', ChecksumSHA256: checksum });
-    if (created || (await answered(objectSha256(this.client, this.key(`${model}/${path}`)))) === sha256) return;
+    if (created) return;
+    const writer = await this.#opened();
+    if ((await answered(writer.sha256(this.key(`${model}/${path}`)))) === sha256) return;
     throw new WriteConflict(`${model}/${path} exists with other bytes`);
   }
 
   async tagged(model: string, path: string): Promise<TaggedText | undefined> {
     try {
-      const { Body, ETag = '' } = await this.client.send(new GetObjectCommand(this.key(`${model}/${path}`)));
-      return { text: (await Body?.transformToString()) ?? '', tag: ETag };
+      const body = await this.reader.get(this.key(`${model}/${path}`).Key);
+      return { text: await text(body), tag: body.headers.etag ?? '' };
     } catch (error) {
-      if (statusOf(error) === 404 && (error as Error).name !== 'NoSuchBucket') return undefined;
+      if (error instanceof S3Refused && error.status === 404 && error.code !== 'NoSuchBucket') return undefined;
       return answered(Promise.reject(error));
     }
   }
@@ -76,10 +81,12 @@ export class S3Repository extends S3Store implements ModelRepository {
       const stream = Readable.from(open(), { objectMode: false });
       const Body = size > MAX_HELD_BYTES ? stream : Buffer.concat(await stream.toArray());
       try {
-        await this.client.send(new PutObjectCommand({ ...this.key(path), Body, ContentLength: size, ...condition }));
+        const writer = await this.#opened();
+        await writer.put({ ...this.key(path), Body, ContentLength: size, ...condition });
         return true;
       } catch (error) {
-        const status = statusOf(error);
+        const { $metadata } = error as { $metadata?: { httpStatusCode?: number } };
+        const status = $metadata?.httpStatusCode;
         // 404: what was to be replaced is gone.
         if (status === 412 || (status === 404 && condition.IfMatch !== undefined)) return false;
         // 409: another request on the same key is under way; what came of it is seen the next time.
@@ -92,12 +99,17 @@ export class S3Repository extends S3Store implements ModelRepository {
     }
   }
 
+  #opened(): Promise<S3Writer> {
+    this.#writer ??= import('./s3-writer.ts').then(({ S3Writer }) => new S3Writer());
+    return this.#writer;
+  }
+
   /** A reader that takes its time with each part finds the connection closed: the rest is asked for anew. */
   async *#chunks(path: string, size: number, etag: string): AsyncIterable<Uint8Array> {
     let offset = 0;
     for (let tries = 1; ; tries++) {
-      const rest = offset === 0 ? {} : { Range: `bytes=${offset}-` };
-      const body = await this.get(path, { IfMatch: etag, ...rest });
+      const rest: { [name: string]: string } = offset === 0 ? {} : { range: `bytes=${offset}-` };
+      const body = await this.get(path, { 'if-match': etag, ...rest });
       try {
         for await (const chunk of body as AsyncIterable<Uint8Array>) {
           offset += chunk.length;

@@ -1,28 +1,19 @@
 import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
-import {
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-  type S3Client,
-  S3ServiceException,
-} from '@aws-sdk/client-s3';
+import { buffer } from 'node:stream/consumers';
 import type { Fetched, FileHashes, ModelStore, StoredModel } from '../inference/ports.ts';
 import { Unavailable } from '../protocol/errors.ts';
 import { isModelName, isVersion } from '../protocol/names.ts';
 import type { DiskCache } from './disk-cache.ts';
 import { downloadFolder, type RemoteFile, type WatchDownload } from './download.ts';
 import { checkHash } from './file-check.ts';
-import { parseModelConfig } from './model-config-text.ts';
-import { s3Client } from './s3-client.ts';
-import { type ObjectKey, statusOf } from './s3-object.ts';
+import { S3Reader, S3Refused } from './s3-reader.ts';
+import { comesWith } from './version-files.ts';
 
 const CONFIG_FILE = 'config.pbtxt';
 const RELEASE_FILE = 'release.json';
 const MODEL_FILE = 'model.onnx';
-const CONNECT_TIMEOUT_MS = 2_000;
-/** Longest silence of a connection. */
-const SOCKET_TIMEOUT_MS = 10_000;
 
 export type S3Location = { readonly bucket: string /** Empty, or ends with a slash. */; readonly prefix: string };
 
@@ -41,7 +32,7 @@ export function parseS3Location(url: string): S3Location | undefined {
  * Every method throws Unavailable when S3 does not answer as it should.
  */
 export class S3Store implements ModelStore {
-  protected readonly client: S3Client;
+  protected readonly reader: S3Reader;
   readonly #location: S3Location;
   readonly #cache: DiskCache;
   readonly #watch: WatchDownload | undefined;
@@ -58,11 +49,7 @@ export class S3Store implements ModelStore {
     this.#watch = watch;
     this.#location = location;
     this.#cache = cache;
-    this.client = s3Client({
-      followRegionRedirects: true,
-      region: process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION ?? 'us-east-1',
-      requestHandler: { connectionTimeout: CONNECT_TIMEOUT_MS, socketTimeout: SOCKET_TIMEOUT_MS },
-    });
+    this.reader = new S3Reader(location.bucket);
   }
 
   async models(): Promise<readonly string[]> {
@@ -79,7 +66,8 @@ export class S3Store implements ModelStore {
     const folders = new Set(objects.flatMap(({ path }) => /^([^/]+)\//.exec(path)?.[1] ?? []).filter(isVersion));
     if (folders.size === 0) return { config: {}, versions: [] };
     const text = await this.#text(model, CONFIG_FILE, objects);
-    const config = text === undefined ? {} : parseModelConfig(text);
+    // Without a configuration nobody needs its parser.
+    const config = text === undefined ? {} : (await import('./model-config-text.ts')).parseModelConfig(text);
     const release = await this.#text(model, RELEASE_FILE, objects);
     const file = config.default_model_filename || MODEL_FILE;
     const versions = [...folders].filter((version) => objects.some(({ path }) => path === `${version}/${file}`));
@@ -91,9 +79,10 @@ export class S3Store implements ModelStore {
     const files = listed
       .filter(({ path }) => path.startsWith(`${version}/`))
       .map(({ path, ...object }) => ({ ...object, path: path.slice(version.length + 1) }))
+      .filter(({ path }) => comesWith(filename, path))
       .map((file) => (sha256[file.path] === undefined ? file : { ...file, sha256: sha256[file.path] as string }));
     for (const [path, expected] of Object.entries(sha256)) {
-      if (!files.some((file) => file.path === path)) checkHash(path, undefined, expected);
+      if (comesWith(filename, path) && !files.some((file) => file.path === path)) checkHash(path, undefined, expected);
     }
     const content = createHash('sha256').update(JSON.stringify(files)).digest('hex').slice(0, 32);
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
@@ -102,7 +91,7 @@ export class S3Store implements ModelStore {
       const { folder, done } = await this.#cache.use(`${model}/${version}/${content}`, bytes, (target) =>
         downloadFolder(target, files, async ({ path, etag }, start, end) => {
           shown ??= this.#watch?.(`${model} ${version}`, bytes);
-          const range = { IfMatch: etag, Range: `bytes=${start}-${end - 1}` };
+          const range = { 'if-match': etag, range: `bytes=${start}-${end - 1}` };
           return counted(await this.get(`${model}/${version}/${path}`, range), shown?.add);
         }),
       );
@@ -117,11 +106,30 @@ export class S3Store implements ModelStore {
   }
 
   async read(model: string, path: string): Promise<Uint8Array<ArrayBuffer>> {
-    const body = await this.get(`${model}/${path}`);
-    return new Uint8Array(await answered(body.transformToByteArray()));
+    return new Uint8Array(await answered(buffer(await this.get(`${model}/${path}`))));
   }
 
-  protected key(path: string): ObjectKey {
+  async readUpTo(model: string, path: string, limit: number): Promise<Uint8Array<ArrayBuffer> | number | undefined> {
+    const found = await answered(
+      this.reader.get(this.key(`${model}/${path}`).Key).catch((error: unknown) => {
+        if (error instanceof S3Refused && error.code === 'NoSuchKey') return undefined;
+        throw error;
+      }),
+    );
+    if (found === undefined) return undefined;
+    const size = Number(found.headers['content-length']);
+    if (size <= limit) return new Uint8Array(await answered(buffer(found)));
+    found.destroy();
+    return size;
+  }
+
+  async names(model: string, folder: string): Promise<readonly string[]> {
+    const { Key: prefix } = this.key(`${model}/${folder}/`);
+    const { objects } = await answered(this.reader.list(prefix, '/', undefined));
+    return objects.map(({ key }) => key.slice(prefix.length)).filter((name) => name !== '');
+  }
+
+  protected key(path: string): { readonly Bucket: string; readonly Key: string } {
     return { Bucket: this.#location.bucket, Key: this.#location.prefix + path };
   }
 
@@ -129,12 +137,12 @@ export class S3Store implements ModelStore {
   async #isReleasedAs(model: string, release: string | undefined): Promise<boolean> {
     const read = this.#texts.get(`${model}/${RELEASE_FILE}`);
     if (release === undefined || read === undefined || read.text !== release) return false;
-    const { status } = await answered(
-      this.client.send(new HeadObjectCommand({ ...this.key(`${model}/${RELEASE_FILE}`), IfNoneMatch: read.etag })).then(
-        () => ({ status: 200 }),
+    const { Key } = this.key(`${model}/${RELEASE_FILE}`);
+    const status = await answered(
+      this.reader.head(Key, { 'if-none-match': read.etag }).then(
+        () => 200,
         (error: unknown) => {
-          const status = statusOf(error);
-          if (status === 304 || status === 404) return { status };
+          if (error instanceof S3Refused && (error.status === 304 || error.status === 404)) return error.status;
           throw error;
         },
       ),
@@ -167,35 +175,26 @@ export class S3Store implements ModelStore {
   async #list(prefix: string, delimiter?: string): Promise<{ objects: RemoteFile[]; prefixes: string[] }> {
     const objects: RemoteFile[] = [];
     const prefixes: string[] = [];
-    let token: string | undefined;
+    let page: string | undefined;
     do {
-      const page = await answered(
-        this.client.send(
-          new ListObjectsV2Command({
-            Bucket: this.#location.bucket,
-            Prefix: prefix,
-            ...(delimiter === undefined ? {} : { Delimiter: delimiter }),
-            ...(token === undefined ? {} : { ContinuationToken: token }),
-          }),
-        ),
-      );
-      for (const { Key = '', ETag = '', Size = 0 } of page.Contents ?? [])
-        objects.push({ path: Key, etag: ETag, size: Size });
-      for (const { Prefix = '' } of page.CommonPrefixes ?? []) prefixes.push(Prefix);
-      token = page.NextContinuationToken;
-    } while (token !== undefined);
+      const found = await answered(this.reader.list(prefix, delimiter, page));
+      for (const { key, etag, size } of found.objects) objects.push({ path: key, etag, size });
+      prefixes.push(...found.prefixes);
+      page = found.next;
+    } while (page !== undefined);
     return { objects, prefixes };
   }
 
-  protected async get(path: string, more: { IfMatch?: string; Range?: string } = {}) {
-    const { Body } = await answered(this.client.send(new GetObjectCommand({ ...this.key(path), ...more })));
-    if (Body === undefined) throw new Unavailable('the model repository sent an answer without a body', 1);
-    return Body;
+  protected get(path: string, headers: { readonly [name: string]: string } = {}): Promise<IncomingMessage> {
+    return answered(this.reader.get(this.key(path).Key, headers));
   }
 }
 
-async function* counted(body: unknown, add: ((bytes: number) => void) | undefined): AsyncIterable<Uint8Array> {
-  for await (const chunk of body as AsyncIterable<Uint8Array>) {
+async function* counted(
+  body: AsyncIterable<Uint8Array>,
+  add: ((bytes: number) => void) | undefined,
+): AsyncIterable<Uint8Array> {
+  for await (const chunk of body) {
     add?.(chunk.length);
     yield chunk;
   }
@@ -206,7 +205,11 @@ export async function answered<T>(answer: Promise<T>): Promise<T> {
   try {
     return await answer;
   } catch (error) {
-    const name = error instanceof S3ServiceException ? error.name : (error as NodeJS.ErrnoException).code;
-    throw new Unavailable(`the model repository can't be read: ${name ?? 'no answer'}`, 1);
+    // The SDK's errors have S3's word for their name.
+    const { code, name, $metadata } = error as { code?: string; name: string; $metadata?: object };
+    throw new Unavailable(
+      `the model repository can't be read: ${$metadata === undefined ? (code ?? 'no answer') : name}`,
+      1,
+    );
   }
 }

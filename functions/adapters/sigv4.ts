@@ -26,3 +26,14 @@ export async function sign(
   const signed = await signer.sign();
   return new Request(signed.url, { method, headers: signed.headers, redirect: 'manual', ...content });
 }
+
+/** The headers of a request without a body, with AWS Signature Version 4 among them. */
+export async function signedHeaders(
+  { service, region, credentials }: SignedService,
+  method: string,
+  url: URL,
+  headers: { readonly [name: string]: string },
+): Promise<{ [name: string]: string }> {
+  const signer = new AwsV4Signer({ ...credentials, service, region, method, url: url.href, headers: { ...headers } });
+  return Object.fromEntries((await signer.sign()).headers);
+}

@@ -1,10 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
+import { bytesOf, HTML, type Page, SCRIPT, STYLE } from './page-files.ts';
 
-/** See functions/http/app.ts. */
-type Page = { readonly contentType: string; read(): Promise<string | Uint8Array<ArrayBuffer>> };
-
-const HTML = `<!doctype html>
+const PAGE = `<!doctype html>
 <html lang="en">
   <head>
     <meta charset="utf-8">
@@ -23,17 +20,21 @@ const HTML = `<!doctype html>
 /** Without a validator: Swagger UI would ask one on the internet. */
 const START = `SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui', validatorUrl: null, deepLinking: true });\n`;
 
+/** Pages load nothing from elsewhere, and nobody frames them. Swagger UI styles its elements in place. */
+const policy = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'";
+
 const vendored = (name: string, contentType: string): Page => ({
   contentType,
-  read: async () => new Uint8Array(await readFile(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`)))),
+  policy,
+  read: () => bytesOf(fileURLToPath(import.meta.resolve(`swagger-ui-dist/${name}`))),
 });
 
-const made = (contentType: string, text: string): Page => ({ contentType, read: async () => text });
+const made = (contentType: string, text: string): Page => ({ contentType, policy, read: async () => text });
 
-/** Swagger UI over `/openapi.json`, all of it from this server: the page for `''`, and what it needs by file name. */
+/** Swagger UI over `/openapi.json`, all of it from this server, by path. */
 export const swaggerUi: ReadonlyMap<string, Page> = new Map([
-  ['', made('text/html; charset=utf-8', HTML)],
-  ['start.js', made('text/javascript; charset=utf-8', START)],
-  ['swagger-ui-bundle.js', vendored('swagger-ui-bundle.js', 'text/javascript; charset=utf-8')],
-  ['swagger-ui.css', vendored('swagger-ui.css', 'text/css; charset=utf-8')],
+  ['/docs', made(HTML, PAGE)],
+  ['/docs/start.js', made(SCRIPT, START)],
+  ['/docs/swagger-ui-bundle.js', vendored('swagger-ui-bundle.js', SCRIPT)],
+  ['/docs/swagger-ui.css', vendored('swagger-ui.css', STYLE)],
 ]);

@@ -1,5 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { getCompileCacheDir } from 'node:module';
 import type { Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Tensor } from '../protocol/tensor.ts';
 import { type Frame, FrameReader, writeFrame } from './frames.ts';
@@ -29,7 +31,9 @@ export class WorkerProcess {
 
   constructor() {
     const passedOn = PASSED_ON.flatMap((name) => (process.env[name] ? [[name, process.env[name]]] : []));
-    const env = { ...Object.fromEntries(passedOn), ...ALLOCATION };
+    const cache = getCompileCacheDir();
+    const compileCache = cache === undefined ? {} : { NODE_COMPILE_CACHE: dirname(cache) };
+    const env = { ...Object.fromEntries(passedOn), ...ALLOCATION, ...compileCache };
     this.#child = spawn(process.execPath, [SCRIPT], { stdio: ['ignore', 'ignore', 'ignore', 'pipe'], env });
     this.#channel = this.#child.stdio[3] as Socket;
     const frames = new FrameReader<FromWorker>((frame) => this.#waiting.shift()?.resolve(frame));

@@ -1,6 +1,7 @@
 // A child process that holds models in ONNX Runtime: `session.run()` blocks its thread, a hostile model can block it for
 // ever, and only SIGKILL ends that. It reads requests from file descriptor 3, answers there, and ends with its parent.
 
+import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
 import { ModelRejected } from '../inference/ports.ts';
 import { tensorToBytes } from '../protocol/binary-tensor.ts';
@@ -28,9 +29,12 @@ async function answer({ message, tensors }: Frame<ToWorker>): Promise<{ message:
       const session = await OrtSession.load(message.path, message.config, THREADS);
       sessions.set(message.key, session);
       const { inputs, outputs } = session;
-      const isStatic = await isStaticGraph(message.path);
+      const isStatic = message.path.endsWith('.onnx') && (await isStaticGraph(message.path));
       return { message: { answer: 'loaded', signature: { inputs, outputs, isStatic } } };
     }
+    case 'compile':
+      await OrtSession.compile(message.path, message.config, message.target);
+      return { message: { answer: 'compiled' } };
     case 'run': {
       const startedAt = now();
       const outputs = (await sessions.get(message.key)?.run(tensors, message.outputNames)) ?? [];
@@ -70,3 +74,5 @@ channel.on('data', (chunk) => frames.push(chunk));
 channel.on('end', () => process.exit());
 channel.on('error', () => process.exit());
 writeFrame(channel, { answer: 'ready' } satisfies FromWorker);
+// Its end is a SIGKILL, which leaves no time for that.
+setImmediate(flushCompileCache);

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { parseArgs } from 'node:util';
 import { awsCredentials } from '../adapters/aws-credentials.ts';
 import { httpServer } from '../adapters/http-server.ts';
+import { playgroundPage } from '../adapters/playground-page.ts';
 import { deployedOutput } from './deployed.ts';
 import { exitWith, Misuse } from './failure.ts';
 import { signingProxy } from './signing-proxy.ts';
@@ -11,7 +12,8 @@ import { signingProxy } from './signing-proxy.ts';
 const USAGE = `Usage: npm run connect -- [URL] [options]
 
 Passes requests to http://127.0.0.1:8081 on to a deployed API, signed with your AWS
-credentials, so that curl, tritonclient and the browser work with IAM authentication.
+credentials, so that curl, tritonclient and the browser work with IAM authentication. That URL
+opened in a browser is the playground.
 
   URL               the API's URL (default: the one that npm run deploy printed)
   --port PORT       port to listen on, 0 for any free one             (8081)
@@ -36,7 +38,7 @@ async function main(): Promise<void> {
   const { accessKeyId } = await credentials().catch((error: Error) => {
     throw new Misuse(`no AWS credentials: ${error.message}`);
   });
-  const server = httpServer(signingProxy({ url, region, credentials }));
+  const server = httpServer(signingProxy({ url, region, credentials }, playgroundPage));
   server.once('error', ({ message }) => {
     console.error(`connect: port ${port}: ${message}`);
     process.exitCode = 2;

@@ -1,6 +1,7 @@
 import { type Credentials, sign } from '../adapters/sigv4.ts';
 import { readBody } from '../http/body.ts';
 import { checkAccess } from '../http/guard.ts';
+import { type Pages, pageHeaders } from '../http/pages.ts';
 import { ProtocolError, TooLarge } from '../protocol/errors.ts';
 
 export type Upstream = {
@@ -34,13 +35,21 @@ const NOT_FORWARDED = [
 ];
 const NOT_RETURNED = ['connection', 'content-encoding', 'content-length', 'keep-alive', 'transfer-encoding'];
 
-/** Passes requests of this machine on to an API behind IAM authentication, signed with the caller's own credentials. */
-export function signingProxy({ url, region, credentials }: Upstream): (request: Request) => Promise<Response> {
+/**
+ * Passes requests of this machine on to an API behind IAM authentication, signed with the caller's own credentials.
+ * @param pages what this machine answers itself, as the API has no pages
+ */
+export function signingProxy(
+  { url, region, credentials }: Upstream,
+  pages: Pages,
+): (request: Request) => Promise<Response> {
   return async (request) => {
     try {
       checkAccess(request.headers, { loopbackOnly: true, token: undefined });
-      const body = await readBody(request, MAX_BODY_BYTES);
       const { pathname, search } = new URL(request.url);
+      const page = request.method === 'GET' ? pages.get(pathname) : undefined;
+      if (page !== undefined) return new Response(await page.read(), { headers: pageHeaders(page) });
+      const body = await readBody(request, MAX_BODY_BYTES);
       const target = new URL(url.pathname.replace(/\/$/, '') + pathname + search, url);
       const headers = without(request.headers, NOT_FORWARDED);
       // API Gateway tells bytes from text by these, and clients of Triton send neither.

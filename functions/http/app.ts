@@ -1,20 +1,24 @@
 import { randomUUID } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import { cors } from 'hono/cors';
+import type { ModelFiles } from '../inference/model-files.ts';
 import type { Log } from '../inference/ports.ts';
 import type { InferenceService } from '../inference/service.ts';
 import { MethodNotAllowed, NotFound, ProtocolError } from '../protocol/errors.ts';
 import { decodeInferRequest } from '../protocol/infer-request.ts';
 import { type EncodedResponse, encodeInferResponse } from '../protocol/infer-response.ts';
 import { decodeLoadRequest } from '../protocol/load-request.ts';
+import type { RequestTiming } from '../protocol/messages.ts';
 import { headerLength, readBody, readyOnly } from './body.ts';
 import { chooseEncoding, decodeBody, ENCODINGS, encodeBody, UnsupportedEncoding } from './compression.ts';
 import { type AccessRules, checkAccess } from './guard.ts';
 import { openApi } from './openapi.ts';
+import { type Pages, pageHeaders } from './pages.ts';
 import { traceId } from './trace.ts';
 
 export type AppParts = {
   readonly service: InferenceService;
+  readonly files: ModelFiles;
   readonly log: Log;
   readonly access: AccessRules;
   readonly maxBodyBytes: number;
@@ -28,11 +32,9 @@ export type AppParts = {
 export type LocalParts = {
   /** What `GET /metrics` answers. */
   readonly metrics: () => Promise<{ contentType: string; text: string }>;
-  /** The page that renders the OpenAPI document under `''`, and by file name what it needs. */
-  readonly docs: ReadonlyMap<string, Page>;
+  /** The playground, the OpenAPI document rendered, and what both need. */
+  readonly pages: Pages;
 };
-
-export type Page = { readonly contentType: string; read(): Promise<string | Uint8Array<ArrayBuffer>> };
 
 /** What the line that is logged for a request holds, filled in while the request is answered. */
 type RequestLine = {
@@ -47,19 +49,21 @@ type RequestLine = {
 /** Bodies of requests that carry no tensors. */
 const MAX_CONTROL_BYTES = 1024 * 1024;
 const HEADER_LENGTH = 'Inference-Header-Content-Length';
-/** Pages load nothing from elsewhere, and nobody frames them. Swagger UI styles its elements in place. */
-const PAGE_HEADERS = {
+/** A report came with the model: whoever made it gets no script, no form and no request to anywhere. */
+const REPORT_HEADERS = {
+  'Content-Type': 'text/html; charset=utf-8',
   'Content-Security-Policy':
-    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'",
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
   'X-Content-Type-Options': 'nosniff',
 };
+const VERSION = '/v2/models/:model/versions/:version{[0-9]+}';
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
 type Env = { Variables: { line: RequestLine } };
 type Handler = (context: Context<Env>, model: string, version: string | undefined) => Promise<Response> | Response;
 
 /** The Open Inference Protocol over HTTP: a function from a request to a response. */
-export function createApp({ service, log, access, maxBodyBytes, corsOrigins, local }: AppParts): Hono<Env> {
+export function createApp({ service, files, log, access, maxBodyBytes, corsOrigins, local }: AppParts): Hono<Env> {
   const app = new Hono<Env>();
 
   app.use(async (context, next) => {
@@ -83,7 +87,8 @@ export function createApp({ service, log, access, maxBodyBytes, corsOrigins, loc
     app.use(cors({ origin: corsOrigins.includes('*') ? '*' : [...corsOrigins], exposeHeaders: [HEADER_LENGTH] }));
 
   app.use(async (context, next) => {
-    checkAccess(context.req.raw.headers, access);
+    const isPublic = local?.pages.get(context.req.path)?.isPublic === true;
+    checkAccess(context.req.raw.headers, isPublic ? { ...access, token: undefined } : access);
     await next();
   });
 
@@ -103,10 +108,7 @@ export function createApp({ service, log, access, maxBodyBytes, corsOrigins, loc
       });
     }
   };
-  const ofModel = (verb: string): string[] => [
-    `/v2/models/:model${verb}`,
-    `/v2/models/:model/versions/:version{[0-9]+}${verb}`,
-  ];
+  const ofModel = (verb: string): string[] => [`/v2/models/:model${verb}`, `${VERSION}${verb}`];
 
   route('GET', ['/v2/health/live'], (context) => json(context, { live: true }));
   route('GET', ['/v2/health/ready'], async (context) =>
@@ -128,20 +130,40 @@ export function createApp({ service, log, access, maxBodyBytes, corsOrigins, loc
     await service.modelReady(name, version);
     return json(context, { name, ready: true });
   });
-  route('POST', ofModel('/infer'), async (context, name, version) => {
-    const received = await readBody(context.req.raw, maxBodyBytes);
-    const line = context.get('line');
-    line.bytes_in = received.length;
-    const body = await decodeBody(received, context.req.header('Content-Encoding'), maxBodyBytes);
-    const length = headerLength(context.req.header(HEADER_LENGTH), body.length);
-    const request = length === 0 ? await service.rawRequest(body, name, version) : decodeInferRequest(body, length);
-    const response = await service.infer(request, name, version, context.req.header('X-Caller-Id'));
-    line.version = response.modelVersion;
-    return sendInference(context, encodeInferResponse(response, request));
-  });
+  for (const verb of ['infer', 'explain'] as const) {
+    route('POST', ofModel(`/${verb}`), async (context, name, version) => {
+      const received = await readBody(context.req.raw, maxBodyBytes);
+      const line = context.get('line');
+      line.bytes_in = received.length;
+      const body = await decodeBody(received, context.req.header('Content-Encoding'), maxBodyBytes);
+      const length = headerLength(context.req.header(HEADER_LENGTH), body.length);
+      const request = length === 0 ? await service.rawRequest(body, name, version) : decodeInferRequest(body, length);
+      const response = await service[verb](request, name, version, context.req.header('X-Caller-Id'));
+      line.version = response.modelVersion;
+      if (response.timing !== undefined) context.header('Server-Timing', serverTiming(response.timing));
+      return sendInference(context, encodeInferResponse(response, request));
+    });
+  }
   route('GET', ofModel('/config'), async (context, name, version) =>
     json(context, await service.modelConfig(name, version)),
   );
+  route('GET', ['/v2/models/:model/release'], async (context, name) =>
+    send(context, 200, JSON_TYPE, await files.release(name)),
+  );
+  route('GET', [`${VERSION}/metrics`], async (context, name, version = '') =>
+    send(context, 200, JSON_TYPE, await files.ofVersion(name, version, 'metrics.json')),
+  );
+  route('GET', [`${VERSION}/report`], async (context, name, version = '') =>
+    send(context, 200, REPORT_HEADERS, await files.ofVersion(name, version, 'report.html')),
+  );
+  route('GET', ['/v2/models/:model/samples'], async (context, name) =>
+    json(context, { samples: await files.samples(name) }),
+  );
+  route('GET', ['/v2/models/:model/samples/:file'], async (context, name) => {
+    const file = context.req.param('file') ?? '';
+    const bytes = await files.sample(name, file);
+    return send(context, 200, imageHeaders(file), bytes);
+  });
   route('GET', ofModel(''), async (context, name, version) =>
     json(context, await service.modelMetadata(name, version)),
   );
@@ -159,11 +181,9 @@ export function createApp({ service, log, access, maxBodyBytes, corsOrigins, loc
       await service.unload(name);
       return context.body(null, 200);
     });
-    route('GET', ['/docs', '/docs/:file'], async (context) => {
-      const page = local.docs.get(context.req.param('file') ?? '');
-      if (page === undefined) throw new NotFound('Not Found');
-      return send(context, 200, { 'Content-Type': page.contentType, ...PAGE_HEADERS }, await page.read());
-    });
+    for (const [path, page] of local.pages) {
+      route('GET', [path], async (context) => send(context, 200, pageHeaders(page), await page.read()));
+    }
     route('GET', ['/metrics'], async (context) => {
       const { contentType, text } = await local.metrics();
       return send(context, 200, { 'Content-Type': contentType }, text);
@@ -199,6 +219,21 @@ async function sendInference(context: Context<Env>, { headerLength, parts }: Enc
   const [json] = parts;
   if (parts.length === 1) return context.body(json as Uint8Array<ArrayBuffer>, 200, headers);
   return context.body(ReadableStream.from(parts), 200, { ...headers, 'Content-Length': String(length) });
+}
+
+/** Of an answer, in milliseconds (https://www.w3.org/TR/server-timing/): what is left of the caller's time is the way. */
+function serverTiming({ queue, compute, total }: RequestTiming): string {
+  return `queue;dur=${queue.toFixed(3)}, compute;dur=${compute.toFixed(3)}, total;dur=${total.toFixed(3)}`;
+}
+
+/** What is no image for all its name stays one to a browser. */
+function imageHeaders(file: string): Record<string, string> {
+  const ending = file.slice(file.lastIndexOf('.') + 1).toLowerCase();
+  return {
+    'Content-Type': `image/${ending === 'jpg' ? 'jpeg' : ending}`,
+    'Content-Security-Policy': "default-src 'none'",
+    'X-Content-Type-Options': 'nosniff',
+  };
 }
 
 function json(context: Context<Env>, body: object): Response {

@@ -1,4 +1,5 @@
 import { DATATYPE_NAMES } from '../protocol/datatypes.ts';
+import { EXPLAIN_METHODS, MAX_EVALUATIONS } from '../protocol/explain-options.ts';
 
 type Json = { readonly [key: string]: unknown };
 
@@ -75,6 +76,61 @@ const SCHEMAS: Json = {
     'model_version',
     'outputs',
   ]),
+  ExplainRequest: {
+    ...object(
+      {
+        id: text,
+        parameters: {
+          ...object(
+            {
+              method: { type: 'string', enum: EXPLAIN_METHODS },
+              output: text,
+              target: { ...integer, minimum: 0, description: 'Index of the flattened output; by default the largest.' },
+              background: { type: 'number', default: 0, description: 'Stands in the place of what is taken away.' },
+              patch: { ...integer, minimum: 1, description: "Of a patch's side, in pixels." },
+              stride: { ...integer, minimum: 1, description: 'For occlusion, in pixels; at most the patch.' },
+              samples: { ...integer, minimum: 1, maximum: MAX_EVALUATIONS, description: 'For Kernel SHAP.' },
+              seed: { ...integer, minimum: 0, default: 0 },
+              timeout: { ...integer, minimum: 1, description: 'In microseconds.' },
+            },
+            [],
+          ),
+          additionalProperties: { type: ['string', 'number', 'boolean'] },
+        },
+        inputs: list(ref('RequestInput')),
+        outputs: list(ref('RequestOutput')),
+      },
+      ['inputs'],
+    ),
+    description: 'As for infer, of one item.',
+  },
+  ExplainResponse: object({
+    model_name: text,
+    model_version: text,
+    parameters: {
+      ...object(
+        {
+          method: { type: 'string', enum: EXPLAIN_METHODS },
+          input: text,
+          output: text,
+          target: integer,
+          target_label: text,
+          base_value: { type: 'number', description: 'The output for the background alone.' },
+          value: { type: 'number', description: 'The output for the request.' },
+          background: { type: 'number' },
+          evaluations: { ...integer, description: 'Items that the model computed.' },
+          completeness: { type: 'number', description: 'Sum of the attributions - (value - base_value).' },
+          partial: { type: 'boolean', description: 'Whether the deadline came first.' },
+          patch: integer,
+          stride: integer,
+          samples: integer,
+          seed: integer,
+        },
+        ['method', 'output', 'target', 'base_value', 'value', 'evaluations', 'completeness', 'partial'],
+      ),
+    },
+    outputs: list(ref('ResponseOutput')),
+  }),
   ModelStatistics: object({
     name: text,
     version: text,
@@ -91,6 +147,7 @@ const SCHEMAS: Json = {
     batch_stats: list(
       object({ batch_size: integer, compute_input: duration, compute_infer: duration, compute_output: duration }),
     ),
+    memory_usage: list(object({ type: text, id: integer, byte_size: integer })),
   }),
   IndexEntry: object(
     { name: text, version: text, state: { type: 'string', enum: ['READY', 'LOADING', 'UNAVAILABLE'] }, reason: text },
@@ -103,7 +160,7 @@ const ERRORS: { readonly [status: number]: string } = {
   401: 'The token is missing or wrong.',
   403: 'Host or Origin name another machine.',
   404: 'There is no such model or version.',
-  413: 'The body is too large.',
+  413: 'The body, or the file asked for, is too large.',
   500: "The model's process ended while it computed.",
   501: "The request's Content-Encoding is not gzip or deflate.",
   503: 'The model does not load, or too many of its requests wait already.',
@@ -123,29 +180,30 @@ const headerLength = {
   description: 'Bytes of JSON before the binary tensors; 0: the body is the one input, raw.',
 };
 
-const infer = operation(
-  'Compute the outputs for some inputs',
-  {
-    headers: { 'Inference-Header-Content-Length': headerLength },
-    content: {
-      ...json(ref('InferResponse')),
-      'application/octet-stream': { schema: { type: 'string', format: 'binary' } },
-    },
-  },
-  [400, 404, 413, 500, 501, 503, 504],
-  {
-    requestBody: {
-      required: true,
-      content: {
-        ...json(ref('InferRequest')),
-        'application/octet-stream': { schema: { type: 'string', format: 'binary' } },
+const tensors = (request: string, response: string): [success: Json, errors: number[], more: Json] => {
+  const binary = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } };
+  return [
+    {
+      headers: {
+        'Inference-Header-Content-Length': headerLength,
+        'Server-Timing': { schema: text, description: 'Milliseconds: queue, compute, and total of this side.' },
       },
+      content: { ...json(ref(response)), ...binary },
     },
-  },
+    [400, 404, 413, 500, 501, 503, 504],
+    { requestBody: { required: true, content: { ...json(ref(request)), ...binary } } },
+  ];
+};
+
+const infer = operation('Compute the outputs for some inputs', ...tensors('InferRequest', 'InferResponse'));
+const explain = operation(
+  'Why this answer? What each element of the inputs adds to an element of an output',
+  ...tensors('ExplainRequest', 'ExplainResponse'),
 );
 
 const jsonOf = (schema: Json): Json => ({ content: json(schema) });
 const ofModel = [404, 503];
+const ofFile = [404, 413, 503];
 
 const index = operation('Every model of the repository with its state', jsonOf(list(ref('IndexEntry'))), [400, 413], {
   requestBody: { content: json(object({ ready: { type: 'boolean' } }, [])) },
@@ -174,7 +232,7 @@ const unload = operation('Stop serving a model (in explicit mode)', {}, [404, 50
 const MODEL = { name: 'model', in: 'path', required: true, schema: text };
 const VERSION = { name: 'version', in: 'path', required: true, schema: { type: 'string', pattern: '^[0-9]+$' } };
 
-/** Of each path the operations; those of a model also exist for one version of it. */
+/** Of each path the operations; those of a model without parameters of their own also exist for one version of it. */
 const PATHS: { readonly [path: string]: Json } = {
   '/v2/health/live': { get: operation('Whether the server runs', jsonOf(object({ live: { type: 'boolean' } })), []) },
   '/v2/health/ready': {
@@ -215,7 +273,33 @@ const PATHS: { readonly [path: string]: Json } = {
     ),
   },
   '/v2/models/{model}/infer': { post: infer },
+  '/v2/models/{model}/release': {
+    parameters: [MODEL],
+    get: operation('release.json: which version is live, and the history of that', jsonOf({ type: 'object' }), ofModel),
+  },
+  '/v2/models/{model}/versions/{version}/metrics': {
+    parameters: [MODEL, VERSION],
+    get: operation('metrics.json: what training has measured', jsonOf({ type: 'object' }), ofFile),
+  },
+  '/v2/models/{model}/versions/{version}/report': {
+    parameters: [MODEL, VERSION],
+    get: operation('report.html: the report of training', { content: { 'text/html': { schema: text } } }, ofFile),
+  },
+  '/v2/models/{model}/samples': {
+    parameters: [MODEL],
+    get: operation('The images to try the model with', jsonOf(object({ samples: list(text) })), ofModel),
+  },
+  '/v2/models/{model}/samples/{file}': {
+    parameters: [MODEL, { name: 'file', in: 'path', required: true, schema: text }],
+    get: operation('One of these images', { content: { 'image/*': { schema: text } } }, ofFile),
+  },
+  '/v2/models/{model}/explain': { post: explain },
   '/openapi.json': { get: operation('This document', jsonOf({ type: 'object' }), []) },
+  '/': { get: operation('The playground', { content: { 'text/html': { schema: text } } }, []) },
+  '/playground/{file}': {
+    parameters: [{ name: 'file', in: 'path', required: true, schema: text }],
+    get: operation('What the playground needs', { content: { '*/*': { schema: text } } }, [404]),
+  },
   '/docs': { get: operation('This document, rendered', { content: { 'text/html': { schema: text } } }, []) },
   '/docs/{file}': {
     parameters: [{ name: 'file', in: 'path', required: true, schema: text }],
@@ -238,6 +322,8 @@ function tagged(path: string, { parameters, ...operations }: Json): Json {
 const LOCAL_PATHS = new Set([
   '/v2/repository/models/{model}/load',
   '/v2/repository/models/{model}/unload',
+  '/',
+  '/playground/{file}',
   '/docs',
   '/docs/{file}',
   '/metrics',
@@ -251,7 +337,7 @@ export function openApi(title: string, version: string, local: boolean): Json {
   const described = Object.entries(PATHS).filter(([path]) => local || !LOCAL_PATHS.has(path));
   const paths = described.flatMap(([path, untagged]): [string, Json][] => {
     const operations = tagged(path, untagged);
-    if (!path.startsWith('/v2/models/{model}')) return [[path, operations]];
+    if (!path.startsWith('/v2/models/{model}') || untagged.parameters !== undefined) return [[path, operations]];
     const versioned = path.replace('{model}', '{model}/versions/{version}');
     return [
       [path, { parameters: [MODEL], ...operations }],

@@ -1,7 +1,7 @@
+import type { TensorMetadata } from '../protocol/messages.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { ModelRejected } from './ports.ts';
 import { resample } from './resample.ts';
-import type { TensorSpec } from './serving-config.ts';
 
 /** Red, green and blue of each pixel, row by row, from 0 to 255. */
 export type Picture = { readonly width: number; readonly height: number; readonly rgb: Uint8Array | Float64Array };
@@ -19,7 +19,7 @@ type Layout = {
  * input's shape says.
  * @throws ModelRejected for an input that takes no pictures, or a picture of another size
  */
-export function imageTensor(spec: TensorSpec, { width, height, rgb }: Picture): Tensor {
+export function imageTensor(spec: TensorMetadata, { width, height, rgb }: Picture): Tensor {
   const { name, datatype } = spec;
   const { isChannelsFirst, channels, rows, columns } = layoutOf(spec);
   if ((rows !== -1 && rows !== height) || (columns !== -1 && columns !== width)) {
@@ -47,7 +47,7 @@ export function imageTensor(spec: TensorSpec, { width, height, rgb }: Picture): 
  * As `imageTensor`; a picture of another size than the model takes is resampled first.
  * @throws ModelRejected for an input that takes no pictures
  */
-export function fittedImageTensor(spec: TensorSpec, picture: Picture): Tensor {
+export function fittedImageTensor(spec: TensorMetadata, picture: Picture): Tensor {
   const { rows, columns } = layoutOf(spec);
   const width = columns === -1 ? picture.width : columns;
   const height = rows === -1 ? picture.height : rows;
@@ -56,7 +56,7 @@ export function fittedImageTensor(spec: TensorSpec, picture: Picture): Tensor {
 }
 
 /** @throws ModelRejected for an input that takes no pictures */
-function layoutOf({ name, datatype, shape }: TensorSpec): Layout {
+function layoutOf({ name, datatype, shape }: TensorMetadata): Layout {
   const [batch, a = 0, b = 0, c = 0] = shape;
   const isChannelsFirst = a === 1 || a === 3;
   const channels = isChannelsFirst ? a : c;

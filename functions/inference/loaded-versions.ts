@@ -196,6 +196,7 @@ export class LoadedVersions {
         slot.state = 'READY';
         slot.served = served;
         this.#telemetry.loaded(served, served.timing);
+        if (served.compiledUnused !== undefined) this.#telemetry.compiledUnused(model, served.compiledUnused);
         return served;
       },
       (error: unknown) => this.#fail(slot, error),
@@ -246,7 +247,8 @@ export class LoadedVersions {
     const end = performance.now() + ROOM_PATIENCE_MS;
     for (;;) {
       const { modelMemory } = this.#settings;
-      const taken = this.bytes;
+      // A load that goes on with another file has what it asked for first.
+      const taken = this.bytes - slot.bytes;
       if (taken + bytes <= modelMemory || taken === 0) {
         const { model, version } = slot;
         if (bytes > modelMemory) {

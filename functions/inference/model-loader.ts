@@ -1,7 +1,18 @@
 import type { ModelConfig } from '../protocol/model-config.ts';
 import { BatchingModel } from './batcher.ts';
 import {
+  COMPILED_FILE,
+  COMPILED_MANIFEST,
+  type CompiledUnused,
+  mismatch,
+  modelFileOf,
+  parseCompiledManifest,
+  sharesWeights,
+} from './compiled.ts';
+import { checkGolden, GOLDEN_FILE, parseGolden } from './golden.ts';
+import {
   type Engine,
+  type Fetched,
   type FileHashes,
   type LoadedModel,
   type LoadTiming,
@@ -22,6 +33,10 @@ export type ServedModel = ModelId & {
   /** Of each output that has a label file: its labels, in the order of the classes. */
   readonly labels: ReadonlyMap<string, readonly string[]>;
   readonly timing: LoadTiming;
+  /** Why its compiled file is not what was loaded; undefined where it is, or where there is none. */
+  readonly compiledUnused?: CompiledUnused;
+  /** Of its files. */
+  readonly bytes: number;
   /** Requests under way are still answered. */
   unload(): Promise<void>;
 };
@@ -36,6 +51,16 @@ export type LoaderSettings = {
   readonly maxBatcherQueue: number;
 };
 
+type From = {
+  readonly store: VersionSource;
+  readonly id: ModelId;
+  readonly config: ModelConfig;
+  readonly sha256: FileHashes | undefined;
+  readonly makeRoom: (bytes: number) => Promise<void>;
+};
+
+type OnThisMachine = { readonly files: Fetched; readonly isShared: boolean; readonly download: number };
+
 /** Makes a served model from what a store holds: fetches it, loads it into the engine, checks it and warms it up. */
 export class ModelLoader {
   readonly #engine: Engine;
@@ -49,6 +74,8 @@ export class ModelLoader {
   }
 
   /**
+   * Loads the compiled file of a version that was published with one, where it was made for this machine and answers the
+   * golden request; its plain file otherwise.
    * @param config what the model's config.pbtxt says
    * @param sha256 of the version's files, as it was published
    * @param makeRoom is called with the bytes of memory that the model will take, before it takes them
@@ -62,26 +89,78 @@ export class ModelLoader {
     makeRoom: (bytes: number) => Promise<void> = async () => {},
   ): Promise<ServedModel> {
     const { model, version } = id;
-    const started = performance.now();
     checkSupported(model, config);
     const unused = unusedSettings(config);
     if (unused.length > 0) {
       this.#log.warn({ model, version, unused }, 'config.pbtxt has settings that this server does not use');
     }
-    const files = await store.fetch(model, version, config.default_model_filename || 'model.onnx', sha256);
-    const fetched = performance.now();
+    const from = { store, id, config, sha256, makeRoom };
+    const compiled = await this.#loadCompiled(from);
+    if (typeof compiled === 'object') return compiled;
+    const plain = await this.#start(from, await this.#fetch(from, modelFileOf(config)));
+    return compiled === undefined ? plain : { ...plain, compiledUnused: compiled };
+  }
+
+  /** The model of the compiled file; or why it can't be used. Undefined where none was published. */
+  async #loadCompiled(from: From): Promise<ServedModel | CompiledUnused | undefined> {
+    const { store, id, config, sha256 = {} } = from;
+    if (sha256[COMPILED_MANIFEST] === undefined) return undefined;
+    const text = async (path: string): Promise<string> =>
+      new TextDecoder().decode(await store.read(id.model, `${id.version}/${path}`));
+    const manifest = parseCompiledManifest(await text(COMPILED_MANIFEST).catch(() => ''));
+    const other = mismatch(manifest, this.#engine.target, config, sha256);
+    if (other !== undefined) return this.#unused(id, other);
+    // On its way together with the file; a failure is seen where it is waited for.
+    const golden = sha256[GOLDEN_FILE] === undefined ? undefined : text(GOLDEN_FILE).then(parseGolden, unreadable);
+    golden?.catch(() => {});
+    let failing: CompiledUnused = 'file';
     try {
-      await makeRoom(this.#engine.memoryOf(files.bytes));
+      const files = await this.#fetch(from, COMPILED_FILE);
+      failing = 'load';
+      const served = await this.#start(from, files);
+      failing = 'golden';
+      try {
+        if (golden !== undefined) await checkGolden(served, await golden);
+      } catch (error) {
+        await served.unload();
+        throw error;
+      }
+      return served;
+    } catch (error) {
+      if (!(error instanceof ModelRejected)) throw error;
+      return this.#unused(id, failing, error.message);
+    }
+  }
+
+  #unused({ model, version }: ModelId, reason: CompiledUnused, why?: string): CompiledUnused {
+    this.#log.warn({ model, version, reason, why }, "the compiled file can't be used; the plain one is loaded");
+    return reason;
+  }
+
+  async #fetch({ store, id, config, sha256 }: From, filename: string): Promise<OnThisMachine> {
+    const started = performance.now();
+    const files = await store.fetch(id.model, id.version, filename, sha256);
+    return { files, isShared: sharesWeights(filename, config), download: performance.now() - started };
+  }
+
+  async #start(
+    { store, id, config, makeRoom }: From,
+    { files, isShared, download }: OnThisMachine,
+  ): Promise<ServedModel> {
+    const { model, version } = id;
+    try {
+      await makeRoom(this.#engine.memoryOf(files.bytes, isShared));
       const created = performance.now();
       const loaded = await this.#engine.load(id, files.path, config);
-      const timing = { download: fetched - started, session: performance.now() - created };
+      const timing = { download, session: performance.now() - created };
       const { labels, ...batched } = await this.#prepared(store, model, config, loaded);
-      this.#log.info({ model, version, ms: Math.round(performance.now() - started) }, 'loaded model');
+      const ms = Math.round(download + performance.now() - created);
+      this.#log.info({ model, version, ms }, 'loaded model');
       const unload = async (): Promise<void> => {
         await batched.loaded.unload();
         files.done();
       };
-      return { model, version, labels, timing, ...batched, unload };
+      return { model, version, labels, timing, bytes: files.bytes, ...batched, unload };
     } catch (error) {
       files.done();
       throw error;
@@ -136,6 +215,10 @@ export class ModelLoader {
     };
     return { loaded: new BatchingModel(loaded, settings), serving };
   }
+}
+
+function unreadable(): never {
+  throw new ModelRejected(`${GOLDEN_FILE} can't be read`);
 }
 
 async function readLabels(

@@ -3,6 +3,9 @@ import type { LoadRequest } from '../protocol/load-request.ts';
 import type { TensorMetadata } from '../protocol/messages.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
+import type { CompiledUnused } from './compiled.ts';
+
+export type { CompiledUnused };
 
 /** Where models are kept: a folder, or a bucket, in Triton's layout. */
 export interface ModelStore {
@@ -15,13 +18,18 @@ export interface ModelStore {
   /** @param known what was found before, which may be returned where nothing has changed */
   find(model: string, known?: StoredModel): Promise<StoredModel>;
   /**
-   * Brings one version to this machine.
+   * Brings one version to this machine: what is in its folder `compiled` for a model file that is there, and everything
+   * else for any other.
    * @param sha256 of the files that the version had when it was published, where that is known
    * @throws ModelRejected when one of them is another one now; NoRoom
    */
   fetch(model: string, version: string, filename: string, sha256?: FileHashes): Promise<Fetched>;
   /** The content of a file beside config.pbtxt, like `labels.txt` or `warmup/sample`. */
   read(model: string, path: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** The content of a file that need not be there (undefined), or its size where that is above `limit` bytes. */
+  readUpTo(model: string, path: string, limit: number): Promise<Uint8Array<ArrayBuffer> | number | undefined>;
+  /** The names of the files in a folder of the model, sorted; of very many the first 1,000. */
+  names(model: string, folder: string): Promise<readonly string[]>;
 }
 
 export type StoredModel = {
@@ -89,15 +97,49 @@ export type ModelId = { readonly model: string; readonly version: string };
 
 /** What computes. Implementations decide where and how many at once; see adapters/laned-engine.ts. */
 export interface Engine {
+  readonly target: RuntimeTarget;
   /**
    * Loads the model file at `path`, with the settings that its configuration makes for the runtime.
    * @throws ModelRejected with a reason that may be shown to clients
    */
   load(id: ModelId, path: string, config: ModelConfig): Promise<LoadedModel>;
-  /** Bytes of memory that a model with files of so many bytes takes at most, once it is loaded: an estimate. */
-  memoryOf(bytes: number): number;
+  /**
+   * Bytes of memory that a model with files of so many bytes takes at most, once it is loaded: an estimate.
+   * @param isShared all processes have its weights in common
+   */
+  memoryOf(bytes: number, isShared?: boolean): number;
   close(): Promise<void>;
 }
+
+/** What a compiled file has to be made for, to be loaded here. */
+export type RuntimeTarget = {
+  /** Version of ONNX Runtime. */
+  readonly runtime: string;
+  /** As Node.js names it. */
+  readonly architecture: string;
+  /** The class of vector units; undefined where it can't be told. */
+  readonly simd: string | undefined;
+};
+
+/** Makes of a model file one that loads faster, in ONNX Runtime's own format. */
+export interface Compiler {
+  /**
+   * @param bytes of all files of the model
+   * @returns a sentence where there is nothing to be gained, or no room for it
+   * @throws ModelRejected
+   */
+  compile(path: string, config: ModelConfig, bytes: number): Promise<CompiledFile | string>;
+}
+
+export type CompiledFile = {
+  readonly path: string;
+  readonly file: Content;
+  /** 'none' in place of vector units that it does not depend on. */
+  readonly target: RuntimeTarget & { readonly simd: string };
+  /** The files beside the model file that it was made from, relative to its folder. */
+  readonly data: readonly string[];
+  remove(): Promise<void>;
+};
 
 export interface LoadedModel {
   readonly inputs: readonly TensorMetadata[];
@@ -161,6 +203,8 @@ export interface Telemetry {
   inference(record: InferenceRecord): void;
   loaded(id: ModelId, timing: LoadTiming): void;
   loadFailed(model: string): void;
+  /** A version's plain file was loaded, as its compiled one can't be used here. */
+  compiledUnused(model: string, reason: CompiledUnused): void;
   /** What was good before is served, as what should be served can't be read or loaded. */
   staleServed(model: string): void;
   /** A canary was worse than the live version, and gets no more requests. */

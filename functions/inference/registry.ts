@@ -4,7 +4,7 @@ import { CanaryWatch, type Observation, type Variant } from './canary-watch.ts';
 import type { Catalogue, Listing } from './catalogue.ts';
 import type { Lease, LoadedVersions, ModelState, ToLoad } from './loaded-versions.ts';
 import type { ServedModel } from './model-loader.ts';
-import type { EndCanary, Log, ModelId, Override, Telemetry } from './ports.ts';
+import type { EndCanary, Log, ModelId, ModelStore, Override, Telemetry } from './ports.ts';
 import { publishedFiles, type Release, versionsFor } from './release.ts';
 
 /** What was not found is looked for again, for a client that knows of it already, but not at every request. */
@@ -99,8 +99,20 @@ export class ModelRegistry {
    * @throws UnknownModel, or Unavailable for a version that is there but does not load
    */
   async use(model: string, version?: string, caller?: string): Promise<Use> {
-    checkModelName(model);
     if (version !== undefined) checkVersion(model, version);
+    const listing = await this.#listing(model);
+    return version === undefined
+      ? this.#useReleased(model, listing, caller)
+      : this.#useVersion({ model, version }, listing);
+  }
+
+  /** What is known of a model, and where its files are. @throws UnknownModel, Unavailable */
+  async stored(model: string): Promise<Listing & { readonly store: ModelStore }> {
+    return { ...(await this.#listing(model)), store: this.#catalogue.storeOf(model) };
+  }
+
+  async #listing(model: string): Promise<Listing> {
+    checkModelName(model);
     if (this.isExplicit && this.#catalogue.overrideOf(model) === undefined) {
       throw new UnknownModel(
         `'${model}' is not found; this server serves models after POST /v2/repository/models/{model}/load`,
@@ -108,9 +120,7 @@ export class ModelRegistry {
     }
     const listing = await this.#catalogue.find(model);
     if (listing.versions.length === 0) throw new UnknownModel(`'${model}' is not found`);
-    return version === undefined
-      ? this.#useReleased(model, listing, caller)
-      : this.#useVersion({ model, version }, listing);
+    return listing;
   }
 
   /** What came of a request while a canary is tried: one that is worse than the live version gets no more of them. */

@@ -1,4 +1,5 @@
 import { Overloaded, ProtocolError, Unavailable } from '../protocol/errors.ts';
+import { readExplainOptions } from '../protocol/explain-options.ts';
 import type { LoadRequest } from '../protocol/load-request.ts';
 import type {
   InferRequest,
@@ -13,6 +14,8 @@ import { decodeRawRequest } from '../protocol/raw-request.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { classesWanted, classify } from './classification.ts';
 import { hasNonFinite } from './closeness.ts';
+import type { RunModel } from './explain/evaluations.ts';
+import { explain } from './explain/explanation.ts';
 import type { ModelState } from './loaded-versions.ts';
 import type { ServedModel } from './model-loader.ts';
 import type { Computed, InferenceRecord, OverrideReader, Telemetry } from './ports.ts';
@@ -22,13 +25,20 @@ import { type ModelStatistics, Statistics } from './statistics.ts';
 
 export type IndexEntry = { readonly name: string } & Partial<Omit<ModelState, 'model'>>;
 
+/** Triton's name for what a model takes up; here its files, which is what its weights take in memory. */
+type MemoryUsage = { readonly type: 'CPU'; readonly id: 0; readonly byte_size: number };
+
 /** The reason of a request that found too many others waiting. */
 const OVERLOADED = new Overloaded('').reason;
+
+/** Explanations that are computed at once: each holds some copies of its input. */
+const MAX_EXPLANATIONS = 4;
 
 /** The protocol's extensions that this server has. */
 const EXTENSIONS = [
   'binary_tensor_data',
   'classification',
+  'explain',
   'model_configuration',
   'model_repository',
   'parameters',
@@ -50,6 +60,7 @@ export class InferenceService {
   readonly #settings: ServiceSettings;
   readonly #statistics = new Statistics();
   #started = false;
+  #explaining = 0;
 
   constructor(registry: ModelRegistry, telemetry: Telemetry, overrides: OverrideReader, settings: ServiceSettings) {
     this.#registry = registry;
@@ -148,13 +159,13 @@ export class InferenceService {
   }
 
   /** What this process has counted for one version, for the loaded versions of one model, or for all. */
-  async statistics(model?: string, version?: string): Promise<ModelStatistics[]> {
+  async statistics(model?: string, version?: string): Promise<(ModelStatistics & { memory_usage: MemoryUsage[] })[]> {
     if (model !== undefined) await this.#loaded(model, version);
     return this.#registry
       .served()
       .filter((served) => model === undefined || served.model === model)
       .filter((served) => version === undefined || served.version === version)
-      .map((served) => this.#statistics.of(served));
+      .map((served) => ({ ...this.#statistics.of(served), memory_usage: [memoryOf(served)] }));
   }
 
   /** A request whose body is nothing but the bytes of the model's one input. */
@@ -189,18 +200,7 @@ export class InferenceService {
       const executedRows = computed?.mergedRows ?? rows;
       const timing = computed?.timing;
       const payloadBytes = request.byteLength;
-      const entry: InferenceRecord = {
-        model,
-        version: served.version,
-        outcome,
-        rows,
-        executedRows,
-        total,
-        timing,
-        payloadBytes,
-      };
-      this.#statistics.add(entry);
-      this.#telemetry.inference(entry);
+      this.#count({ model, version: served.version, outcome, rows, executedRows, total, timing, payloadBytes });
       this.#registry.observe(use, { failed, nonFinite, inferMs: timing?.infer });
     };
     try {
@@ -211,13 +211,85 @@ export class InferenceService {
       const computed = await loaded.run(inputs, names, started + timeout);
       const outputs = classified(request, served, toClientShapes(serving.outputs, computed.outputs));
       record('success', computed);
-      return { id: request.id, modelName: model, modelVersion: served.version, outputs };
+      const { queue, input, infer, output } = computed.timing;
+      const timing = { queue, compute: input + infer + output, total: performance.now() - started };
+      return { id: request.id, modelName: model, modelVersion: served.version, outputs, timing };
     } catch (error) {
       record(error instanceof ProtocolError ? error.reason : 'OTHER');
       throw error;
     } finally {
       end();
     }
+  }
+
+  /**
+   * Why this answer? The request's parameters say how it is to be explained.
+   *
+   * Each run of the model is counted as if a client had sent it. A canary is not judged by them: they are no requests that
+   * anybody made.
+   * @throws ProtocolError
+   */
+  async explain(request: InferRequest, model: string, version?: string, caller?: string): Promise<InferResponse> {
+    const started = performance.now();
+    const options = readExplainOptions(request.parameters);
+    if (this.#explaining >= MAX_EXPLANATIONS) {
+      throw new Overloaded(`${MAX_EXPLANATIONS} explanations are under way; try again later`, 1);
+    }
+    this.#explaining++;
+    try {
+      const timeout = this.#timeout(request);
+      const use = await within(timeout, model, this.#registry.use(model, version, caller ?? request.id));
+      try {
+        checkInputs(model, use.served.serving, request.inputs);
+        const deadline = started + timeout;
+        const run = this.#countedRuns(use.served, request, deadline);
+        const { attributions, parameters } = await explain(use.served, request, options, run, deadline);
+        return {
+          id: request.id,
+          modelName: model,
+          modelVersion: use.served.version,
+          parameters,
+          outputs: attributions,
+        };
+      } finally {
+        use.end();
+      }
+    } finally {
+      this.#explaining--;
+    }
+  }
+
+  /** Runs of a model for an output, each counted as a request; the first of them is the one whose body was received. */
+  #countedRuns(
+    { model, version, serving, loaded }: ServedModel,
+    { byteLength }: InferRequest,
+    deadline: number,
+  ): (output: string) => RunModel {
+    let payloadBytes = byteLength;
+    return (output) => async (inputs) => {
+      const started = performance.now();
+      const rows = batchRows(serving, inputs);
+      const count = (outcome: string, computed?: Computed): void => {
+        const total = performance.now() - started;
+        const executedRows = computed?.mergedRows ?? rows;
+        const timing = computed?.timing;
+        this.#count({ model, version, outcome, rows, executedRows, total, timing, payloadBytes });
+        payloadBytes = 0;
+      };
+      try {
+        const computed = await loaded.run(toModelShapes(serving.inputs, inputs), [output], deadline);
+        count('success', computed);
+        return toClientShapes(serving.outputs, computed.outputs)[0] as Tensor;
+      } catch (error) {
+        count(error instanceof ProtocolError ? error.reason : 'OTHER');
+        throw error;
+      }
+    };
+  }
+
+  #count(entry: InferenceRecord): void {
+    this.#statistics.add(entry);
+    this.#telemetry.inference(entry);
   }
 
   /** Milliseconds; a request may ask for less than the server gives, in microseconds, as Triton has it. */
@@ -252,6 +324,10 @@ function classified(
     const count = requested && classesWanted(requested);
     return count === undefined ? tensor : classify(tensor, count, serving.maxBatchSize > 0, labels.get(tensor.name));
   });
+}
+
+function memoryOf({ bytes }: ServedModel): MemoryUsage {
+  return { type: 'CPU', id: 0, byte_size: bytes };
 }
 
 function byNumber(a: string, b: string): number {

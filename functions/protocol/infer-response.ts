@@ -20,11 +20,13 @@ const ALIGNMENT = 8;
  * request's `binary_data_output`. Keys stand in Triton's order.
  */
 export function encodeInferResponse(response: InferResponse, request: InferRequest): EncodedResponse {
-  const { id, modelName, modelVersion, outputs } = response;
+  const { id, modelName, modelVersion, parameters, outputs } = response;
   const writer = new JsonWriter();
   const binary: Uint8Array[] = [];
   writer.text(id === undefined || id === '' ? '{' : `{"id":${JSON.stringify(id)},`);
-  writer.text(`"model_name":${JSON.stringify(modelName)},"model_version":${JSON.stringify(modelVersion)},"outputs":[`);
+  writer.text(`"model_name":${JSON.stringify(modelName)},"model_version":${JSON.stringify(modelVersion)},`);
+  if (parameters !== undefined) writer.text(`"parameters":${JSON.stringify(parameters)},`);
+  writer.text('"outputs":[');
   for (const [i, tensor] of outputs.entries()) {
     const { name, datatype, shape } = tensor;
     writer.text(`${i > 0 ? ',' : ''}{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape}],`);

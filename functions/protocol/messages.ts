@@ -21,8 +21,15 @@ export type InferResponse = {
   readonly id: string | undefined;
   readonly modelName: string;
   readonly modelVersion: string;
+  /** What an explanation tells beside its tensors. */
+  readonly parameters?: Parameters;
   readonly outputs: readonly Tensor[];
+  /** Travels in a header of its own. */
+  readonly timing?: RequestTiming;
 };
+
+/** Milliseconds of a request: waiting, handing over and computing, and all of it on this side. */
+export type RequestTiming = { readonly queue: number; readonly compute: number; readonly total: number };
 
 /** `shape` has -1 for each dimension that may vary. */
 export type TensorMetadata = { readonly name: string; readonly datatype: Datatype; readonly shape: readonly number[] };

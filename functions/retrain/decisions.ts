@@ -1,4 +1,5 @@
-import { type FileHashes, type ModelRepository, WriteConflict } from '../inference/ports.ts';
+import { COMPILED_FILE, COMPILED_MANIFEST, parseCompiledManifest } from '../inference/compiled.ts';
+import { type Content, type FileHashes, type ModelRepository, WriteConflict } from '../inference/ports.ts';
 import type { Decision } from './gate.ts';
 import type { Gates } from './gates.ts';
 
@@ -47,6 +48,28 @@ export class Decisions {
       if (first === undefined) throw error;
       return first;
     }
+  }
+
+  /** Keeps what was compiled of a model that was let through. */
+  async keepCompiled({ model, job }: StoredDecision, files: ReadonlyMap<string, Content>): Promise<void> {
+    for (const [path, content] of files) await this.#repository.create(model, `${job}/${path}`, content);
+  }
+
+  /** What was compiled of the very files that were judged, by path in the version's folder; empty where nothing was. */
+  async compiled({ model, job, files: judged }: StoredDecision): Promise<ReadonlyMap<string, Content>> {
+    const kept = await this.#repository.files(model);
+    const [file, manifest] = [kept.get(`${job}/${COMPILED_FILE}`), kept.get(`${job}/${COMPILED_MANIFEST}`)];
+    if (file === undefined || manifest === undefined) return new Map();
+    const found = parseCompiledManifest(
+      (await this.#repository.tagged(model, `${job}/${COMPILED_MANIFEST}`))?.text ?? '',
+    );
+    const hashes = Object.values(judged);
+    if (!found?.sources.every((hash) => hashes.includes(hash)) || found.sha256 !== (await file.sha256()))
+      return new Map();
+    return new Map([
+      [COMPILED_FILE, file],
+      [COMPILED_MANIFEST, manifest],
+    ]);
   }
 }
 

@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
+import { textContent } from '../adapters/content.ts';
 import { parseModelConfig } from '../adapters/model-config-text.ts';
 import { signatureDifference } from '../inference/candidate.ts';
+import { compileCandidate } from '../inference/compile.ts';
 import { AnswerFailed, evaluateTogether, type Sample } from '../inference/evaluate.ts';
+import { GOLDEN_FILE, parseGolden } from '../inference/golden.ts';
 import { fittedImageTensor, type Picture } from '../inference/image-tensor.ts';
 import { liveVersion } from '../inference/live-version.ts';
 import type { ModelLoader, ServedModel, VersionSource } from '../inference/model-loader.ts';
-import { type Content, type FileHashes, ModelRejected } from '../inference/ports.ts';
+import { type Compiler, type Content, type FileHashes, ModelRejected } from '../inference/ports.ts';
 import { parseRelease, publishedFiles } from '../inference/release.ts';
 import type { TensorSpec } from '../inference/serving-config.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
@@ -13,7 +16,7 @@ import { classesOf, goldenProblem, labelDifference, parityOf, rejectedAs } from 
 import type { StoredDecision } from './decisions.ts';
 import { decide, type Findings } from './gate.ts';
 import { type Gates, readGates } from './gates.ts';
-import { CONFIG_FILE, type StagedModel } from './staged-model.ts';
+import { CONFIG_FILE, MODEL_FILE, type StagedModel } from './staged-model.ts';
 import type { Stores } from './stores.ts';
 
 /** What has been trained. */
@@ -28,6 +31,9 @@ export type Trained = {
 
 export type JudgeParts = Pick<Stores, 'models' | 'heldOut' | 'decisions' | 'staged'> & {
   readonly loader: ModelLoader;
+  readonly compiler: Compiler;
+  /** Told what became of the compilation of a model that was let through. */
+  readonly told: (run: Trained, text: string) => void;
   /** @throws Error for bytes that are no picture */
   readonly decode: (bytes: Uint8Array) => Picture;
   readonly now: () => Date;
@@ -75,7 +81,7 @@ export class Judge {
       typeof files === 'string'
         ? { findings: { bytes: 0, loading: files } }
         : await this.#examine(model, challenger, sizeOf(files), hashes, gates);
-    return decisions.keep({
+    const decision: StoredDecision = {
       model,
       id,
       job,
@@ -86,7 +92,36 @@ export class Judge {
       thresholds: gates,
       files: hashes,
       ...(heldOutSha256 === undefined ? {} : { held_out_sha256: heldOutSha256 }),
+    };
+    const kept = await decisions.keep(decision);
+    // After it: whatever becomes of the compilation, the decision stands. Of two judges the first one's counts.
+    if (kept === decision && kept.outcome === 'promote') await this.#compile(challenger, kept);
+    return kept;
+  }
+
+  /** A model that can't be compiled is promoted without. */
+  async #compile(staged: StagedModel, decision: StoredDecision): Promise<void> {
+    const { loader, compiler, decisions, told } = this.#parts;
+    const { model, files } = decision;
+    const done = await rejectedAs(async () => {
+      const { config, source } = await this.#prepared(model, staged, files);
+      const text = await staged.text(GOLDEN_FILE);
+      const golden = text === undefined ? undefined : parseGolden(text);
+      const candidate = { id: { model, version: CHALLENGER }, source, config, golden };
+      const compilation = await compileCandidate(
+        { loader, compiler, content: textContent },
+        candidate,
+        MODEL_FILE,
+        files,
+      );
+      try {
+        await decisions.keepCompiled(decision, compilation.files);
+      } finally {
+        await compilation.remove();
+      }
+      return compilation;
     });
+    told(decision, typeof done === 'string' ? `not compiled: ${done}` : done.text);
   }
 
   async #examine(

@@ -82,6 +82,7 @@ export class Promoter {
     const { models } = this.#parts;
     const { model, job } = run;
     const judged = await judgedFiles(staged, decision.files);
+    const compiled = await this.#parts.decisions.compiled(decision);
     const own = await models.files(model);
     const modelFiles = [...(await staged.modelFiles())].filter(([path]) => !own.has(path));
     const config = (await models.tagged(model, CONFIG_FILE))?.text ?? (await staged.text(CONFIG_FILE));
@@ -93,6 +94,7 @@ export class Promoter {
       modelFile,
       files: new Map([
         ...named,
+        ...compiled,
         [DECISION_FILE, textContent(documentOf(decision))],
         [LINEAGE_FILE, textContent(documentOf(lineage))],
       ]),

@@ -14,7 +14,7 @@ const FOLDER = 'model';
 /** What a job leaves beside the version: it belongs to the model, or to people. */
 const NOT_OF_VERSION = /^(config\.pbtxt|labels\.txt|evaluation\.tar|training\.json|release\.json|samples\/.*)$/;
 /** What the loop itself writes into a version. */
-const OWN = /^(decision|lineage)\.json$/;
+const OWN = /^((decision|lineage)\.json|compiled\/.*)$/;
 const MAX_TEXT_BYTES = 16 * 1024 ** 2;
 
 /** A trained model that is no version yet: the files of `<job>/output/model/`. */

@@ -45,7 +45,7 @@ export function banner(
   states: readonly ModelState[],
   served: readonly ServedModel[],
 ): string {
-  const lines = ['', `Serving ${settings.modelRepository} at ${url}`, ''];
+  const lines = ['', `Serving ${settings.modelRepository}`, '', `  Open ${url} in a browser to try the models`, ''];
   if (states.length === 0) {
     lines.push(
       settings.modelControl === 'explicit'

@@ -2,6 +2,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { TemporaryOverrides } from '../adapters/load-override.ts';
 import { Catalogue } from '../inference/catalogue.ts';
 import { LoadedVersions } from '../inference/loaded-versions.ts';
+import { ModelFiles } from '../inference/model-files.ts';
 import { ModelLoader } from '../inference/model-loader.ts';
 import type { EndCanary, Engine, Log, ModelStore, Telemetry } from '../inference/ports.ts';
 import { ModelRegistry } from '../inference/registry.ts';
@@ -36,7 +37,7 @@ const PATIENCE_MS = 500;
 export function composeService(
   { store, engine, telemetry, log, endCanary }: ServiceParts,
   choices: ServiceChoices,
-): { registry: ModelRegistry; service: InferenceService } {
+): { registry: ModelRegistry; service: InferenceService; files: ModelFiles } {
   const loader = new ModelLoader(engine, log, choices);
   const { explicit, preloadModels, modelMemory, staleMs, swapPatienceMs } = choices;
   const catalogue = new Catalogue(store, telemetry, log, { staleMs, patienceMs: PATIENCE_MS });
@@ -48,5 +49,5 @@ export function composeService(
     version: packageJson.version,
     requestTimeoutMs: choices.requestTimeoutMs,
   });
-  return { registry, service };
+  return { registry, service, files: new ModelFiles(registry) };
 }

@@ -44,9 +44,9 @@ export async function startLambdaService(
   writeMetrics: (line: string) => void,
 ): Promise<LambdaHandler> {
   const telemetry = new EmbeddedMetrics(settings.metricsNamespace, writeMetrics);
-  const { service } = composeService(
+  const { service, files } = composeService(
     {
-      store: configuredRepository(settings.modelRepository, { folder: cache, share: CACHE_SHARE }),
+      store: await configuredRepository(settings.modelRepository, { folder: cache, share: CACHE_SHARE }),
       engine: new InlineEngine(Math.max(1, Math.round(memoryMb / MB_PER_VCPU))),
       telemetry,
       log,
@@ -65,6 +65,7 @@ export async function startLambdaService(
   );
   const app = createApp({
     service,
+    files,
     log,
     // API Gateway has authenticated the caller.
     access: { loopbackOnly: false, token: undefined },

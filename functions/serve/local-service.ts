@@ -1,7 +1,6 @@
-import { availableParallelism, totalmem } from 'node:os';
-import { IsolatedEngine } from '../adapters/isolated-engine.ts';
-import { LanedEngine } from '../adapters/laned-engine.ts';
-import { PrometheusTelemetry } from '../adapters/prometheus.ts';
+import { totalmem } from 'node:os';
+import { DeferredTelemetry } from '../adapters/deferred-telemetry.ts';
+import { playgroundPage } from '../adapters/playground-page.ts';
 import { swaggerUi } from '../adapters/swagger-ui.ts';
 import { createApp } from '../http/app.ts';
 import type { EndCanary, Engine, Log, ModelRepository } from '../inference/ports.ts';
@@ -9,6 +8,7 @@ import { Publisher } from '../inference/publisher.ts';
 import type { ModelRegistry } from '../inference/registry.ts';
 import type { InferenceService } from '../inference/service.ts';
 import { composeService } from './compose.ts';
+import { localEngine } from './local-engine.ts';
 import { isLoopback, type LocalSettings } from './local-env.ts';
 
 export type LocalService = {
@@ -24,12 +24,19 @@ const MODEL_MEMORY_SHARE = 0.5;
 const POLL_GRACE_MS = 1_000;
 
 /** All parts of the service on one machine, wired but not started. */
-export function composeLocalService(settings: LocalSettings, store: ModelRepository, log: Log): LocalService {
-  const engine = new LanedEngine(new IsolatedEngine({ ...settings, processes: availableParallelism() }, log));
-  const telemetry = new PrometheusTelemetry(() =>
-    registry.served().map(({ model, version, loaded }) => ({ model, version, pending: loaded.pending })),
-  );
-  const { registry, service } = composeService(
+export function composeLocalService(
+  settings: LocalSettings,
+  store: ModelRepository,
+  log: Log,
+  engine = localEngine(settings, log),
+): LocalService {
+  const telemetry = new DeferredTelemetry(async () => {
+    const { PrometheusTelemetry } = await import('../adapters/prometheus.ts');
+    return new PrometheusTelemetry(() =>
+      registry.served().map(({ model, version, loaded }) => ({ model, version, pending: loaded.pending })),
+    );
+  });
+  const { registry, service, files } = composeService(
     { store, engine, telemetry, log, endCanary: canaryEnder(store) },
     {
       ...settings,
@@ -44,11 +51,15 @@ export function composeLocalService(settings: LocalSettings, store: ModelReposit
   );
   const app = createApp({
     service,
+    files,
     log,
     access: { loopbackOnly: isLoopback(settings.host), token: settings.apiToken },
     maxBodyBytes: settings.maxBodyBytes,
     corsOrigins: [],
-    local: { metrics: () => telemetry.exposition(), docs: swaggerUi },
+    local: {
+      metrics: async () => (await telemetry.loading()).exposition(),
+      pages: new Map([...playgroundPage, ...swaggerUi]),
+    },
   });
   return { app, engine, registry, service };
 }

@@ -2,15 +2,14 @@
 
 import { stat } from 'node:fs/promises';
 import type { Server } from 'node:http';
+import { flushCompileCache } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { httpServer } from '../adapters/http-server.ts';
 import { createLog } from '../adapters/pino-log.ts';
 import type { Engine, Log, ModelRepository } from '../inference/ports.ts';
-import { banner, USAGE } from './banner.ts';
+import { localEngine } from './local-engine.ts';
 import { type LocalSettings, readLocalSettings } from './local-env.ts';
-import { composeLocalService, pollRepository } from './local-service.ts';
 import { configuredRepository } from './model-repository.ts';
 import { WrongSetting } from './variables.ts';
 
@@ -20,6 +19,7 @@ const DISK_SHARE = 0.5;
 async function main(): Promise<void> {
   const [argument] = process.argv.slice(2);
   if (argument === '--help' || argument === '-h') {
+    const { USAGE } = await import('./banner.ts');
     console.log(USAGE);
     return;
   }
@@ -35,21 +35,29 @@ async function serve(settings: LocalSettings): Promise<void> {
   const store = await openRepository(settings);
   const terminal = process.stdout.isTTY;
   const log = await createLog(terminal);
-  const local = composeLocalService(settings, store, log);
-  const { app, engine, registry, service } = local;
-  const server = httpServer((request) => app.fetch(request));
+  // Its child process starts while the rest of the program is read.
+  const engine = localEngine(settings, log);
   try {
+    const { composeLocalService, pollRepository } = await import('./local-service.ts');
+    const { httpServer } = await import('../adapters/http-server.ts');
+    const local = composeLocalService(settings, store, log, engine);
+    const { app, registry, service } = local;
+    const server = httpServer((request) => app.fetch(request));
     await listen(server, settings);
     drainOnSignal(server, engine, log, settings);
     await service.start(settings.preloadModels);
     pollRepository(local, settings);
+    const url = urlOf(server.address() as AddressInfo);
+    if (terminal) {
+      const { banner } = await import('./banner.ts');
+      console.log(banner(url, settings, registry.states(), registry.served()));
+    } else log.info({ url, models: registry.states() }, 'serving');
+    // Who is killed leaves it to nobody.
+    setImmediate(flushCompileCache);
   } catch (error) {
     await engine.close();
     throw error;
   }
-  const url = urlOf(server.address() as AddressInfo);
-  if (terminal) console.log(banner(url, settings, registry.states(), registry.served()));
-  else log.info({ url, models: registry.states() }, 'serving');
 }
 
 function urlOf({ family, address, port }: AddressInfo): string {
@@ -60,7 +68,7 @@ async function openRepository({ modelRepository: location, modelCacheBytes }: Lo
   const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx');
   // Only people need it, and it takes time to load.
   const watch = process.stderr.isTTY ? (await import('../adapters/progress.ts')).downloadBars() : undefined;
-  const store = configuredRepository(location, { folder, maxBytes: modelCacheBytes, share: DISK_SHARE }, watch);
+  const store = await configuredRepository(location, { folder, maxBytes: modelCacheBytes, share: DISK_SHARE }, watch);
   if (location.startsWith('s3://')) {
     await store.models().catch(({ message }: Error) => {
       throw new WrongSetting(`MODEL_REPOSITORY is '${location}': ${message}; expected a bucket that you may list`);

@@ -1,15 +1,18 @@
+import { DirectoryRepository } from '../adapters/directory-repository.ts';
 import type { DiskCacheSettings } from '../adapters/disk-cache.ts';
 import type { WatchDownload } from '../adapters/download.ts';
-import { modelRepository } from '../adapters/model-repository.ts';
 import type { ModelRepository } from '../inference/ports.ts';
 import { WrongSetting } from './variables.ts';
 
 /** The model repository that MODEL_REPOSITORY names. @throws WrongSetting */
-export function configuredRepository(
+export async function configuredRepository(
   location: string,
   cache: DiskCacheSettings,
   watch?: WatchDownload,
-): ModelRepository {
+): Promise<ModelRepository> {
+  if (!location.startsWith('s3://')) return new DirectoryRepository(location);
+  // The AWS SDK takes longer to load than ONNX Runtime.
+  const { modelRepository } = await import('../adapters/model-repository.ts');
   const found = modelRepository(location, cache, watch);
   if (found === undefined) throw new WrongSetting(`MODEL_REPOSITORY is '${location}'; expected s3://bucket/prefix`);
   return found;

@@ -18,8 +18,22 @@ MAX_BATCH_SIZE = 256
 REQUEST_DECIMALS = 4
 
 
-def config_pbtxt(name: str, image_shape: tuple[int, ...], classes: int) -> str:
-    """The model's configuration in the text format of Triton Inference Server."""
+def config_pbtxt(
+    name: str, image_shape: tuple[int, ...], classes: int, scan_side: int | None = None
+) -> str:
+    """The model's configuration in the text format of Triton Inference Server.
+
+    scan_side: see `Dataset`; whoever draws a picture for the model scans it as coarsely.
+    """
+    scan = (
+        ""
+        if scan_side is None
+        else f"""parameters {{
+  key: "drawing_grid"
+  value: {{ string_value: "{scan_side}" }}
+}}
+"""
+    )
     return f"""name: "{name}"
 platform: "onnxruntime_onnx"
 max_batch_size: {MAX_BATCH_SIZE}
@@ -39,7 +53,7 @@ output [
     label_filename: "labels.txt"
   }}
 ]
-"""
+{scan}"""
 
 
 def labels_txt(classes: tuple[str, ...]) -> str:

@@ -58,7 +58,8 @@ class Dataset:
     classes: their names, in the order of the network's outputs. sha256: of all that the parts were
     made from. description: one line, of what the model takes and gives. pictures: of which classes
     a picture is kept to try the model with, by file name; request: of which class a request is.
-    source: what there is to say of the data, for metrics.json.
+    scan_side: pixels each way that the pictures had before they were resampled, where that is fewer
+    than the network takes. source: what there is to say of the data, for metrics.json.
     """
 
     training: Part
@@ -68,6 +69,7 @@ class Dataset:
     description: str
     pictures: dict[str, int]
     request: int
+    scan_side: int | None = None
     source: dict[str, Any] = field(default_factory=dict)
 
 

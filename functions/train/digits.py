@@ -24,6 +24,7 @@ DESCRIPTION = "Handwritten digits: pixels 0..1 (0 paper, 1 ink) to the probabili
 PICTURES = {"zero": 0, "two": 2, "three": 3, "five": 5, "seven": 7}
 REQUEST = 7
 SIDE = 32
+SCAN_SIDE = 8
 MAX_INTENSITY = 16
 
 
@@ -45,6 +46,7 @@ def load(side: int = SIDE) -> Dataset:
         description=DESCRIPTION,
         pictures=PICTURES,
         request=REQUEST,
+        scan_side=SCAN_SIDE,
         source=SOURCE,
     )
 

@@ -151,7 +151,7 @@ def write(options: Options, dataset: "Dataset", fitted: "Fitted", facts: dict[st
     version = "" if options.version is None else f"{options.version}/"
     files = {
         "config.pbtxt": artifact.config_pbtxt(
-            options.name, held_out.images.shape[1:], len(classes)
+            options.name, held_out.images.shape[1:], len(classes), dataset.scan_side
         ),
         "labels.txt": artifact.labels_txt(classes),
         **{path: file for path, file in picked.items() if path.startswith("samples/")},

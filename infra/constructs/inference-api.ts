@@ -22,7 +22,7 @@ import type { DeploymentConfig } from '../config.ts';
 import { Authentication } from './authentication.ts';
 import { addGatewayResponses } from './gateway-responses.ts';
 
-/** The API's paths and their methods; those of a model also exist for one version of it. */
+/** The API's paths and their methods. */
 const PATHS: readonly (readonly ['GET' | 'POST', string])[] = [
   ['GET', 'v2'],
   ['GET', 'v2/health/live'],
@@ -37,7 +37,13 @@ const PATHS: readonly (readonly ['GET' | 'POST', string])[] = [
     ['GET', `${model}/config`] as const,
     ['GET', `${model}/stats`] as const,
     ['POST', `${model}/infer`] as const,
+    ['POST', `${model}/explain`] as const,
   ]),
+  ['GET', 'v2/models/{model}/release'],
+  ['GET', 'v2/models/{model}/samples'],
+  ['GET', 'v2/models/{model}/samples/{file}'],
+  ['GET', 'v2/models/{model}/versions/{version}/metrics'],
+  ['GET', 'v2/models/{model}/versions/{version}/report'],
   ['GET', 'openapi.json'],
 ];
 const STAGE = 'api';

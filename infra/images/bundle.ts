@@ -1,31 +1,51 @@
 import { join } from 'node:path';
-import { buildSync } from 'esbuild';
+import { type BuildOptions, buildSync } from 'esbuild';
 
 const ROOT = join(import.meta.dirname, '../..');
+
+const OPTIONS: BuildOptions = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  platform: 'node',
+  target: 'node24',
+  format: 'esm',
+  // Names stay as they are: stack traces are read in a log.
+  minifySyntax: true,
+  minifyWhitespace: true,
+  // CommonJS packages in the bundle call `require` for Node's own modules.
+  // Under a name of our own, as others import it under its own.
+  banner: {
+    js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
+  },
+  logLevel: 'error',
+};
 
 /**
  * Writes one file that holds a module of functions/ and all that it imports.
  * @param entry from the root of the project
- * @param external packages that the file finds beside it instead
  */
-export function bundle(entry: string, outfile: string, external: readonly string[] = []): void {
+export function bundle(entry: string, outfile: string): void {
+  buildSync({ ...OPTIONS, entryPoints: [entry], outfile });
+}
+
+/**
+ * Writes a file for each of several modules of functions/, and in files beside them what they have in common, and what is
+ * only imported when it is needed: no start reads code that it does not run.
+ * @param entries by the names of their files, without ending: their paths from the root of the project
+ * @param external packages that the files find beside them instead
+ */
+export function bundleInParts(
+  entries: { readonly [name: string]: string },
+  folder: string,
+  external: readonly string[],
+): void {
   buildSync({
-    absWorkingDir: ROOT,
-    entryPoints: [entry],
-    outfile,
+    ...OPTIONS,
+    entryPoints: { ...entries },
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'parts/[name]-[hash]',
+    splitting: true,
     external: [...external],
-    bundle: true,
-    platform: 'node',
-    target: 'node24',
-    format: 'esm',
-    // Names stay as they are: stack traces are read in a log.
-    minifySyntax: true,
-    minifyWhitespace: true,
-    // CommonJS packages in the bundle call `require` for Node's own modules.
-    // Under a name of our own, as others import it under its own.
-    banner: {
-      js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
-    },
-    logLevel: 'error',
   });
 }

@@ -1,7 +1,8 @@
 import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, resolve } from 'node:path';
-import { bundle } from './bundle.ts';
+import { isForServing } from '../model-artifacts.ts';
+import { bundleInParts } from './bundle.ts';
 import { stagingFolder } from './staging.ts';
 
 export type ServingImageOptions = {
@@ -25,9 +26,7 @@ const BINARIES = { x86_64: 'linux/x64', arm64: 'linux/arm64' };
 export function servingImageContext({ architecture, bakedRepository }: ServingImageOptions): string {
   const context = stagingFolder();
   copyFileSync(join(ROOT, 'functions/serve/Dockerfile'), join(context, 'Dockerfile'));
-  for (const [name, entry] of Object.entries(HANDLERS)) {
-    bundle(entry, join(context, `app/${name}.mjs`), ['onnxruntime-node']);
-  }
+  bundleInParts(HANDLERS, join(context, 'app'), ['onnxruntime-node']);
   copyRuntime(join(context, 'runtime/node_modules'), BINARIES[architecture]);
   if (bakedRepository === undefined) mkdirSync(join(context, 'models'));
   else cpSync(resolve(ROOT, bakedRepository), join(context, 'models'), { recursive: true, filter: isForServing });
@@ -46,11 +45,6 @@ function copyRuntime(modules: string, platform: string): void {
     });
   for (const path of ['package.json', 'dist', `bin/napi-v6/${platform}`]) copy(node, 'onnxruntime-node', path);
   for (const path of ['package.json', 'dist/cjs']) copy(common, 'onnxruntime-common', path);
-}
-
-/** Of a model's folder: samples are for people. */
-function isForServing(path: string): boolean {
-  return !/[\\/]samples$/.test(path);
 }
 
 /** Lambda runs the function as a user of its own, whatever the umask of the one who deploys. */

@@ -75,6 +75,19 @@ const KINDS: { name: string; open: () => Repository }[] = [
 ];
 
 describe.each(KINDS)('a store in $name', ({ open }) => {
+  test('gives files that need not be there, up to a size, and the names in a folder', async () => {
+    const { store, put } = open();
+    await put('m/1/metrics.json', '{}');
+    for (const name of ['b.png', 'a.png', 'deeper/c.png']) await put(`m/samples/${name}`, name);
+    expect(new TextDecoder().decode((await store.readUpTo('m', '1/metrics.json', 2)) as Uint8Array)).toBe('{}');
+    expect(await store.readUpTo('m', '1/metrics.json', 1)).toBe(2);
+    for (const path of ['1/report.html', '2/metrics.json', 'samples']) {
+      expect(await store.readUpTo('m', path, 100)).toBeUndefined();
+    }
+    expect(await store.names('m', 'samples')).toEqual(['a.png', 'b.png']);
+    expect(await store.names('m', 'none')).toEqual([]);
+  });
+
   let repository: Repository;
   beforeEach(() => {
     repository = open();

@@ -31,6 +31,7 @@ describe.each(EDGES)('the protocol through $name', (edge) => {
         extensions: [
           'binary_tensor_data',
           'classification',
+          'explain',
           'model_configuration',
           'model_repository',
           'parameters',

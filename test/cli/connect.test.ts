@@ -103,6 +103,15 @@ describe('a running proxy', () => {
     expect((await rawCall(url, '/v2/models/unknown')).status).toBe(404);
   });
 
+  test('the playground comes from this machine, and nothing is asked of the API for it', async () => {
+    const before = received.length;
+    const page = await rawCall(url, '/');
+    expect([page.status, page.text]).toEqual([200, expect.stringContaining('playground/main.js')]);
+    expect(page.headers.get('content-security-policy')).toMatch(/^default-src 'none'; /);
+    expect((await rawCall(url, '/playground/main.js')).bytes.length).toBeGreaterThan(10_000);
+    expect(received).toHaveLength(before);
+  });
+
   test.each([
     [{ host: 'evil.example' }, /^Host is 'evil\.example'/],
     [{ origin: 'https://evil.example' }, /^Origin is 'https:\/\/evil\.example'/],

@@ -18,6 +18,12 @@ beforeAll(async () => {
     'reflections',
     'max_batch_size: 8 dynamic_batching { preferred_batch_size: [ 8 ] max_queue_delay_microseconds: 3000000 }',
   );
+  model(
+    'planted_image',
+    'planted',
+    'max_batch_size: 8 input [ { name: "INPUT0" data_type: TYPE_FP32 dims: [ 1, 16, 16 ] format: FORMAT_NCHW } ] ' +
+      'output [ { name: "OUTPUT0" data_type: TYPE_FP32 dims: [ 1 ] } ]',
+  );
   server = await startServer({ MODEL_REPOSITORY: folder });
   explicit = await startServer({ MODEL_REPOSITORY: folder, MODEL_CONTROL: 'explicit' });
 });

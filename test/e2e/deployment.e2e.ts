@@ -13,6 +13,7 @@ import { SNSClient } from '@aws-sdk/client-sns';
 import { SQSClient } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { httpServer } from '../../functions/adapters/http-server.ts';
+import { playgroundPage } from '../../functions/adapters/playground-page.ts';
 import { type SignedService, sign } from '../../functions/adapters/sigv4.ts';
 import { signingProxy } from '../../functions/cli/signing-proxy.ts';
 import { ensureVenv } from '../../functions/cli/venv.ts';
@@ -69,7 +70,7 @@ beforeAll(async () => {
   filesAlone = await loop.uploads.files(withPage(some(digits)));
   url = deployment.urlOf(outputs.ApiUrl ?? '');
   service = { service: 'execute-api', region, credentials };
-  proxy = httpServer(signingProxy({ url, region, credentials: async () => credentials }));
+  proxy = httpServer(signingProxy({ url, region, credentials: async () => credentials }, playgroundPage));
   proxy.listen(0, '127.0.0.1');
   await once(proxy, 'listening');
   address = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;

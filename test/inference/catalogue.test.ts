@@ -7,6 +7,7 @@ const telemetry: Telemetry = {
   inference() {},
   loaded() {},
   loadFailed() {},
+  compiledUnused() {},
   staleServed() {},
   canaryEnded() {},
 };
@@ -18,6 +19,8 @@ test('a look that began before a load request does not undo its configuration', 
     find: () => new Promise((resolve) => answers.push(resolve)),
     fetch: () => Promise.reject(new Error('nothing is fetched')),
     read: () => Promise.reject(new Error('nothing is read')),
+    readUpTo: () => Promise.reject(new Error('nothing is read')),
+    names: () => Promise.reject(new Error('nothing is listed')),
   };
   const catalogue = new Catalogue(store, telemetry, silent, { staleMs: 60_000, patienceMs: 500 });
   const stored: StoredModel = { config: { max_batch_size: 4 }, versions: ['1'] };

@@ -91,7 +91,7 @@ describe('authentication', () => {
     ],
   ] as const)('%s: of every method, health among them', (authentication, expected) => {
     const methods = Object.values(methodsOf(deploymentWith({ authentication }).serving));
-    expect(methods).toHaveLength(18);
+    expect(methods).toHaveLength(25);
     for (const { Properties } of methods) expect(Properties).toMatchObject(expected);
   });
 
@@ -190,7 +190,7 @@ describe('CORS', () => {
   test('with origins every path answers a preflight, as text, without authentication', () => {
     const methods = methodsOf(deploymentWith({ corsOrigins: ['https://example.com'] }).serving);
     const preflights = Object.entries(methods).filter(([method]) => method.startsWith('OPTIONS'));
-    expect(preflights).toHaveLength(18);
+    expect(preflights).toHaveLength(25);
     for (const [path, { Properties }] of preflights) {
       expect(Properties).toMatchObject({
         AuthorizationType: 'NONE',
@@ -198,7 +198,7 @@ describe('CORS', () => {
       });
       const [{ ResponseParameters }] = Properties.Integration.IntegrationResponses;
       expect(ResponseParameters['method.response.header.Access-Control-Allow-Origin']).toBe("'https://example.com'");
-      const method = path.endsWith('infer') || path.endsWith('index') ? 'POST' : 'GET';
+      const method = /(infer|explain|index)$/.test(path) ? 'POST' : 'GET';
       expect(ResponseParameters['method.response.header.Access-Control-Allow-Methods']).toBe(`'${method}'`);
       expect(ResponseParameters['method.response.header.Access-Control-Allow-Headers']).toContain(
         'Inference-Header-Content-Length',

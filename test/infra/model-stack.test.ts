@@ -60,14 +60,15 @@ test('checkpoints of jobs go after a month, and nothing else that is there now',
   ]);
 });
 
-test('the repository is seeded with every file of model-artifacts but the samples', () => {
+test('the repository is seeded with every file of model-artifacts; of the samples, the images', () => {
   const seed = propertiesOf(template, 'Custom::FileSeed');
   const files = seed.Files as { key: string; sha256: string }[];
   expect(files.map(({ key }) => key)).toContain('models/digits/1/model.onnx');
   expect(files.map(({ key, sha256 }) => ({ key, sha256 }))).toEqual(
     modelArtifacts().map(({ key, sha256 }) => ({ key: `models/${key}`, sha256 })),
   );
-  expect(files.filter(({ key }) => key.includes('samples'))).toEqual([]);
+  const samples = files.map(({ key }) => key).filter((key) => key.includes('samples'));
+  expect(samples).toEqual(['five', 'seven', 'three', 'two', 'zero'].map((name) => `models/digits/samples/${name}.png`));
 });
 
 test('of what is there, only how a model is trained is replaced', () => {

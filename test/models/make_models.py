@@ -10,6 +10,9 @@ log                  OUTPUT0 = log(INPUT0), both FP32 [-1, -1]: not finite from 
 failing              as identity_fp32, but every run fails
 wide                 OUTPUT0 = INPUT0 in reverse order, FP32 [1, 700]: 2 MB of weights
 scalar               OUTPUT0 = 2 * INPUT0, both FP32 of rank 0
+linear               OUTPUT0 = INPUT0 * W + b, FP64 [-1, 12] to [-1, 2]: see make_linear
+network              a small network, FP32 [-1, 8] to the probabilities of three classes
+planted              how well the best place of an image FP32 [-1, 1, 16, 16] matches a pattern
 slow_matmul          OUTPUT0 = INPUT0 FP32 [1, 512], through matrix products: 100 ms on one core
 
 and three that a server has to survive:
@@ -237,12 +240,70 @@ def make_failing() -> onnx.ModelProto:
     )
 
 
+def make_linear() -> onnx.ModelProto:
+    """OUTPUT0 = INPUT0 * W + b, FP64 [batch, 12] to [batch, 2].
+
+    W[i, j] = (i + 1) / 8 * (-1)^(i + j) and b = [0.5, -0.25]: what each element adds is known exactly.
+    """
+    rows, columns = np.indices((12, 2))
+    weights = (rows + 1) / 8 * (-1.0) ** (rows + columns)
+    return _model(
+        [
+            helper.make_node("MatMul", ["INPUT0", "weights"], ["product"]),
+            helper.make_node("Add", ["product", "bias"], ["OUTPUT0"]),
+        ],
+        inputs=[_value("INPUT0", TensorProto.DOUBLE, ["batch", 12])],
+        outputs=[_value("OUTPUT0", TensorProto.DOUBLE, ["batch", 2])],
+        weights=[
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(np.array([0.5, -0.25]), "bias"),
+        ],
+    )
+
+
+def make_network() -> onnx.ModelProto:
+    """softmax(tanh(INPUT0 * W1) * W2), FP32 [batch, 8] to [batch, 3]: features that act together."""
+    draw = np.random.default_rng(1)
+    return _model(
+        [
+            helper.make_node("MatMul", ["INPUT0", "first"], ["sums"]),
+            helper.make_node("Tanh", ["sums"], ["hidden"]),
+            helper.make_node("MatMul", ["hidden", "second"], ["scores"]),
+            helper.make_node("Softmax", ["scores"], ["OUTPUT0"], axis=1),
+        ],
+        inputs=[_value("INPUT0", TensorProto.FLOAT, ["batch", 8])],
+        outputs=[_value("OUTPUT0", TensorProto.FLOAT, ["batch", 3])],
+        weights=[
+            numpy_helper.from_array(draw.standard_normal(shape).astype(np.float32), name)
+            for name, shape in {"first": (8, 16), "second": (16, 3)}.items()
+        ],
+    )
+
+
+def make_planted() -> onnx.ModelProto:
+    """The largest correlation of INPUT0, FP32 [batch, 1, 16, 16], with a 4 by 4 checkerboard of 1 and -1."""
+    rows, columns = np.indices((4, 4))
+    pattern = ((-1.0) ** (rows + columns)).reshape(1, 1, 4, 4).astype(np.float32)
+    return _model(
+        [
+            helper.make_node("Conv", ["INPUT0", "pattern"], ["matches"]),
+            helper.make_node("ReduceMax", ["matches"], ["OUTPUT0"], axes=[2, 3], keepdims=0),
+        ],
+        inputs=[_value("INPUT0", TensorProto.FLOAT, ["batch", 1, 16, 16])],
+        outputs=[_value("OUTPUT0", TensorProto.FLOAT, ["batch", 1])],
+        weights=[numpy_helper.from_array(pattern, "pattern")],
+    )
+
+
 def main(output: Path) -> None:
     """Writes every model below `output`, which is made if it is missing."""
     for datatype, elem_type in DATATYPES.items():
         _write(output, f"identity_{datatype.lower()}", make_identity(elem_type))
     _write(output, "add_sub", make_add_sub())
     _write(output, "scalar", make_scalar())
+    _write(output, "linear", make_linear())
+    _write(output, "network", make_network())
+    _write(output, "planted", make_planted())
     _write(output, "slow_matmul", make_slow_matmul())
     _write(output, "reflections", make_reflections())
     _write(output, "running_sum", make_running_sum())

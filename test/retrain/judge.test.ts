@@ -1,9 +1,10 @@
 // Scripted challengers, each with its right decision: real models in ONNX Runtime, on the committed held-out digits.
 
 import { createHash } from 'node:crypto';
-import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Compiler } from '../../functions/inference/ports.ts';
 import { Unavailable } from '../../functions/protocol/errors.ts';
 import type { StoredDecision } from '../../functions/retrain/decisions.ts';
 import { GATE_CODES } from '../../functions/retrain/gate.ts';
@@ -176,16 +177,14 @@ test('a first version with a configuration that can not be read is rejected', as
   expect([code, text]).toEqual(['not-loadable', expect.stringContaining("config.pbtxt can't be read")]);
 });
 
-test('a job does not write its own decision', async () => {
+test.each(['decision.json', 'compiled/model.ort'])('a job does not write its own %s', async (path) => {
   const world = challengers.world();
   const run = world.trained('constant');
   const folder = join(world.root, 'staging/digits/constant/output/model');
-  writeFileSync(join(folder, 'decision.json'), '{"outcome": "promote"}');
+  mkdirSync(join(folder, 'compiled'));
+  writeFileSync(join(folder, path), '{"outcome": "promote"}');
   const decision = await world.judge.judge(run);
-  expect([decision.outcome, decision.text]).toEqual([
-    'reject',
-    expect.stringContaining('decision.json, which is not its'),
-  ]);
+  expect([decision.outcome, decision.text]).toEqual(['reject', expect.stringContaining(`${path}, which is not its`)]);
 });
 
 describe('nothing is decided', () => {
@@ -222,7 +221,9 @@ describe('nothing is decided', () => {
     };
     const now = (): Date => new Date();
     const { decodeImage: decode } = await import('../../functions/adapters/image-file.ts');
-    const blind = new Judge({ ...stores, staged, loader: challengers.loader, decode, now });
+    const told = (): void => {};
+    const compiler: Compiler = { compile: async () => 'it is not to be' };
+    const blind = new Judge({ ...stores, staged, loader: challengers.loader, compiler, told, decode, now });
     await expect(blind.judge(run)).rejects.toThrow('the bucket does not answer');
     expect(await stores.decisions.of('digits', run.job)).toBeUndefined();
     expect((await judge.judge(run)).outcome).toBe('promote');

@@ -5,13 +5,14 @@ import { join, relative } from 'node:path';
 import { promisify } from 'node:util';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import type { VersionSource } from '../../functions/inference/model-loader.ts';
 import type { ModelRepository } from '../../functions/inference/ports.ts';
 import { Publisher } from '../../functions/inference/publisher.ts';
-import { parseRelease, type Release } from '../../functions/inference/release.ts';
+import { parseRelease, publishedFiles, type Release } from '../../functions/inference/release.ts';
 import { explain } from '../../functions/retrain/explain.ts';
 import { Promoter } from '../../functions/retrain/promote.ts';
 import { openStores, type Stores } from '../../functions/retrain/stores.ts';
-import { bundle } from '../../infra/images/bundle.ts';
+import { bundle, bundleInParts } from '../../infra/images/bundle.ts';
 import { type Challengers, makeChallengers, type Run, SNAPSHOT_ID, type World } from '../setup/challengers.ts';
 import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
 
@@ -100,7 +101,16 @@ describe.each(KINDS)('promotion on $name', { timeout: 60_000 }, ({ open }) => {
     expect(promoted?.reason).toBe('job good: accuracy 0.9972, +0.0000 to the one before');
     const files = await stores.models.files('digits');
     const own = [...files.keys()].filter((path) => path.startsWith('2/'));
-    const names = ['decision.json', 'golden.json', 'lineage.json', 'metrics.json', 'model.onnx', 'report.html'];
+    const names = [
+      'compiled/manifest.json',
+      'compiled/model.ort',
+      'decision.json',
+      'golden.json',
+      'lineage.json',
+      'metrics.json',
+      'model.onnx',
+      'report.html',
+    ];
     expect(own.sort()).toEqual(names.map((name) => `2/${name}`));
     for (const name of names) expect(await files.get(`2/${name}`)?.sha256()).toBe(published?.sha256?.[name]);
 
@@ -132,6 +142,34 @@ describe.each(KINDS)('promotion on $name', { timeout: 60_000 }, ({ open }) => {
     expect(await explain(stores.models, 'digits', '3')).toBeUndefined();
     expect(await explain(stores.models, 'nothing', undefined)).toBeUndefined();
   });
+
+  test('with what the judge has compiled, which then serves', async () => {
+    await promoter.promote(run);
+    const { models } = stores;
+    const fetched: string[] = [];
+    const source: VersionSource = {
+      read: models.read.bind(models),
+      fetch: (model, version, filename, sha256) => {
+        fetched.push(filename);
+        return models.fetch(model, version, filename, sha256);
+      },
+    };
+    const hashes = publishedFiles(await releaseOf(models), '2');
+    const served = await challengers.loader.load(source, { model: 'digits', version: '2' }, {}, hashes);
+    await served.unload();
+    expect([fetched, served.compiledUnused]).toEqual([['compiled/model.ort'], undefined]);
+  });
+
+  test.each(['model.ort', 'manifest.json'])(
+    'without what was compiled, where its %s is another one by now',
+    async (name) => {
+      await put(`decisions/digits/good/compiled/${name}`, '{}');
+      expect((await promoter.promote(run)).outcome).toBe('promoted');
+      const published = publishedFiles(await releaseOf(stores.models), '2') ?? {};
+      expect(Object.keys(published).filter((path) => path.startsWith('compiled/'))).toEqual([]);
+      expect(published['model.onnx']).toBeDefined();
+    },
+  );
 
   test('once, however often it is asked', async () => {
     const first = await promoter.promote(run);
@@ -233,6 +271,8 @@ function killedAt(
     find: (...args) => models.find(...args),
     fetch: (...args) => models.fetch(...args),
     read: (...args) => models.read(...args),
+    readUpTo: (...args) => models.readUpTo(...args),
+    names: (...args) => models.names(...args),
     files: (...args) => models.files(...args),
     tagged: (...args) => models.tagged(...args),
     create: (...args) => writing(() => models.create(...args)),
@@ -343,7 +383,7 @@ describe('the Lambda functions', () => {
     const bundles = join(root, 'bundles');
     mkdirSync(bundles);
     symlinkSync(join(ROOT, 'node_modules'), join(bundles, 'node_modules'));
-    bundle('functions/retrain/lambda/judge.ts', join(bundles, 'judge.mjs'), ['onnxruntime-node']);
+    bundleInParts({ judge: 'functions/retrain/lambda/judge.ts' }, bundles, ['onnxruntime-node']);
     bundle('functions/retrain/lambda/promote.ts', join(bundles, 'promote.mjs'));
     const invoke = async (name: string, run: Run) => {
       const code = `const { handler } = await import('./${name}.mjs');

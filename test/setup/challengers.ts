@@ -7,6 +7,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { decodeImage } from '../../functions/adapters/image-file.ts';
 import { IsolatedEngine } from '../../functions/adapters/isolated-engine.ts';
+import { OrtCompiler } from '../../functions/adapters/onnxruntime-compiler.ts';
+import { compileInChild } from '../../functions/adapters/worker-compile.ts';
 import { ensureVenv } from '../../functions/cli/venv.ts';
 import { ModelLoader } from '../../functions/inference/model-loader.ts';
 import type { Log } from '../../functions/inference/ports.ts';
@@ -15,6 +17,8 @@ import { openStores, type Stores } from '../../functions/retrain/stores.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const SILENT: Log = { info() {}, warn() {}, error() {} };
+/** Of a few kilobytes as well. */
+const COMPILER = new OrtCompiler(compileInChild, 0);
 
 /** A machine that does other things is slow now and then. */
 export const GATES = { margin: 0.02, maxLatencyRatio: 4 };
@@ -84,7 +88,7 @@ function makeWorld(root: string, challengers: string, loader: ModelLoader, gates
     root,
     places,
     stores,
-    judge: new Judge({ ...stores, loader, decode: decodeImage, now }),
+    judge: new Judge({ ...stores, loader, compiler: COMPILER, told() {}, decode: decodeImage, now }),
     trained(challenger, job = challenger.replaceAll('_', '-')) {
       cpSync(join(challengers, challenger), join(root, 'staging/digits', job), { recursive: true });
       return runOf(job);

@@ -39,6 +39,14 @@ export class MemoryRepository implements ModelRepository {
     return new Uint8Array(this.objects.get(`${model}/${path}`) ?? []);
   }
 
+  readUpTo(): Promise<undefined> {
+    throw new Error('nobody looks here');
+  }
+
+  names(): Promise<readonly string[]> {
+    throw new Error('nobody looks here');
+  }
+
   async files(model: string): Promise<ReadonlyMap<string, Content>> {
     const own = [...this.objects].filter(([key]) => key.startsWith(`${model}/`));
     return new Map(

@@ -123,6 +123,7 @@ def test_what_is_written(trained: Path) -> None:
         "max_batch_size: 256",
         'name: "image" data_type: TYPE_FP32 format: FORMAT_NCHW dims: [ 3, 32, 32 ]',
         'name: "probabilities" data_type: TYPE_FP32 dims: [ 10 ] label_filename: "labels.txt"',
+        'parameters { key: "drawing_grid" value: { string_value: "8" } }',
     ):
         assert setting in config
 

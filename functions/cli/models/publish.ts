@@ -3,8 +3,12 @@ import { basename, dirname, join } from 'node:path';
 import { fileContent, textContent } from '../../adapters/content.ts';
 import { parseModelConfig } from '../../adapters/model-config-text.ts';
 import { externalFiles } from '../../adapters/onnx-external-data.ts';
+import { OrtCompiler } from '../../adapters/onnxruntime-compiler.ts';
 import { ByteProgress, bytesText } from '../../adapters/progress.ts';
+import { compileInChild } from '../../adapters/worker-compile.ts';
 import { type Candidate, type Checked, checkCandidate } from '../../inference/candidate.ts';
+import { type Compilation, compileCandidate } from '../../inference/compile.ts';
+import { modelFileOf } from '../../inference/compiled.ts';
 import { GOLDEN_FILE, parseGolden } from '../../inference/golden.ts';
 import { liveVersion } from '../../inference/live-version.ts';
 import type { VersionSource } from '../../inference/model-loader.ts';
@@ -28,7 +32,6 @@ export type Publishing = Common & {
 };
 
 const CONFIG_FILE = 'config.pbtxt';
-const MODEL_FILE = 'model.onnx';
 /** Stands for the version's number, which it gets later. */
 const CANDIDATE = '1';
 
@@ -48,16 +51,33 @@ export async function publish(file: string, options: Publishing): Promise<void> 
   const config = await configOf(repository, model, options);
   const say = (text: string): void => void (options.json ?? console.error(text));
   say(`checking ${basename(file)} in ONNX Runtime`);
-  const checked = await check(repository, file, model, config, modelFiles, options);
-  const files = await filesOf(file, config, checked, options);
+  const { checked, compilation } = await check(repository, file, model, config, modelFiles, options);
+  try {
+    say(compilation.text);
+    const files = new Map([...(await filesOf(file, config, checked, options)), ...compilation.files]);
+    await publishFiles(repository, location, files, modelFiles, config, options);
+  } finally {
+    await compilation.remove();
+  }
+}
+
+async function publishFiles(
+  repository: ModelRepository,
+  location: string,
+  files: ReadonlyMap<string, Content>,
+  modelFiles: ReadonlyMap<string, Content>,
+  config: ModelConfig,
+  options: Publishing,
+): Promise<void> {
+  const { as: model, version: wanted } = options;
   const bytes = Array.from(files.values()).reduce((sum, { size }) => sum + size, 0);
-  say(`publishing ${bytesText(bytes)} to ${location}`);
+  if (!options.json) console.error(`publishing ${bytesText(bytes)} to ${location}`);
   const progress = new ByteProgress('publishing', bytes);
   const publisher = publisherOf(repository, options);
   try {
     const { version, release } = await publisher.publish(model, {
       version: wanted,
-      modelFile: config.default_model_filename || MODEL_FILE,
+      modelFile: modelFileOf(config),
       files: new Map(Array.from(files, ([path, content]) => [path, progress.watch(content)])),
       modelFiles,
       ...(await figuresIn(options.metrics)),
@@ -99,7 +119,7 @@ async function storedText(repository: ModelRepository, model: string, path: stri
   return (await repository.tagged(model, path))?.text;
 }
 
-/** Holds the candidate against what is live, and against a request with a known answer. */
+/** Holds the candidate against what is live, and against a request with a known answer; and compiles it. */
 async function check(
   repository: ModelRepository,
   file: string,
@@ -107,20 +127,28 @@ async function check(
   config: ModelConfig,
   modelFiles: ReadonlyMap<string, Content>,
   { golden }: Publishing,
-): Promise<Checked> {
+): Promise<{ checked: Checked; compilation: Compilation }> {
+  const names = [basename(file), ...(await externalFiles(file))];
+  const contents = await Promise.all(names.map((path) => fileContent(join(dirname(file), path))));
+  const bytes = contents.reduce((sum, { size }) => sum + size, 0);
   const source: VersionSource = {
-    fetch: async () => ({ path: file, bytes: (await stat(file)).size, done() {} }),
+    fetch: async () => ({ path: file, bytes, done() {} }),
     async read(name, path) {
       const given = modelFiles.get(path);
       return given === undefined ? repository.read(name, path) : bytesOf(given);
     },
   };
   const known = golden === undefined ? undefined : parseGolden(await readFile(golden, 'utf8'));
-  await externalFiles(file);
   const live = await liveOf(repository, model);
-  return withLoader((loader) =>
-    checkCandidate(loader, { id: { model, version: CANDIDATE }, source, config, golden: known }, live),
-  );
+  const candidate = { id: { model, version: CANDIDATE }, source, config, golden: known };
+  return withLoader(async (loader) => {
+    const checked = await checkCandidate(loader, candidate, live);
+    const golden = checked.golden === undefined ? known : parseGolden(checked.golden);
+    const hashes: { [path: string]: string } = {};
+    for (const [i, path] of names.entries()) hashes[path] = (await contents[i]?.sha256()) ?? '';
+    const parts = { loader, compiler: new OrtCompiler(compileInChild), content: textContent };
+    return { checked, compilation: await compileCandidate(parts, { ...candidate, golden }, basename(file), hashes) };
+  });
 }
 
 async function liveOf(repository: ModelRepository, model: string): Promise<Omit<Candidate, 'golden'> | undefined> {
@@ -135,7 +163,7 @@ async function filesOf(
   checked: Checked,
   { golden, metrics }: Publishing,
 ): Promise<ReadonlyMap<string, Content>> {
-  const files = new Map([[config.default_model_filename || MODEL_FILE, await fileContent(file)]]);
+  const files = new Map([[modelFileOf(config), await fileContent(file)]]);
   for (const path of await externalFiles(file)) files.set(path, await fileContent(join(dirname(file), path)));
   if (golden !== undefined) files.set(GOLDEN_FILE, await fileContent(golden));
   else if (checked.golden !== undefined) files.set(GOLDEN_FILE, textContent(checked.golden));

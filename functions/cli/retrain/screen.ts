@@ -28,6 +28,8 @@ function textOf(progress: Progress): string | undefined {
       return `${progress.model}: ${progress.line}`;
     case 'judged':
       return `${progress.model}: ${progress.decision.outcome}\n\n${gatesTable(progress.decision.gates)}`;
+    case 'compiled':
+      return `${progress.model}: ${progress.text}`;
     case 'notified':
       return outcomeText(progress.text);
     case 'problem':

@@ -3,11 +3,13 @@
 import { decodeImage } from '../../adapters/image-file.ts';
 import { InlineEngine } from '../../adapters/inline-engine.ts';
 import { threadsOf } from '../../adapters/lambda-cpu.ts';
+import { OrtSession } from '../../adapters/onnxruntime.ts';
+import { OrtCompiler } from '../../adapters/onnxruntime-compiler.ts';
 import { createLog } from '../../adapters/pino-log.ts';
 import { ModelLoader } from '../../inference/model-loader.ts';
 import { type ToldDecision, toldOf } from '../decisions.ts';
 import { readPlaces } from '../env.ts';
-import { Judge } from '../judge.ts';
+import { Judge, type Trained } from '../judge.ts';
 import { openStores } from '../stores.ts';
 import type { Judged, TrainedRun } from '../workflow.ts';
 
@@ -22,7 +24,9 @@ const loader = new ModelLoader(new InlineEngine(threads), log, {
   defaultMaxBatchSize: DEFAULT_MAX_BATCH_SIZE,
   maxBatcherQueue: 0,
 });
-const judge = new Judge({ ...stores, loader, decode: decodeImage, now: () => new Date() });
+const compiler = new OrtCompiler(OrtSession.compile);
+const told = ({ model, id, job }: Trained, text: string): void => log.info({ model, id, job }, text);
+const judge = new Judge({ ...stores, loader, compiler, told, decode: decodeImage, now: () => new Date() });
 
 export async function handler(run: TrainedRun): Promise<Judged & ToldDecision> {
   const decision = await judge.judge(run);

@@ -1,7 +1,9 @@
 import { decodeImage } from '../../adapters/image-file.ts';
+import { OrtCompiler } from '../../adapters/onnxruntime-compiler.ts';
+import { compileInChild } from '../../adapters/worker-compile.ts';
 import type { ModelLoader } from '../../inference/model-loader.ts';
 import { loopOf } from '../compose.ts';
-import { Judge } from '../judge.ts';
+import { Judge, type JudgeParts } from '../judge.ts';
 import { Promoter } from '../promote.ts';
 import { openStores } from '../stores.ts';
 import type { LocalOutside, LocalPlaces } from './outside.ts';
@@ -31,10 +33,13 @@ export function watchOf(places: LocalPlaces, outside: LocalOutside, means: Means
   const { models, starter: executions, now } = outside;
   const loop = loopOf(outside);
   const stores = openStores(places, cache);
+  const compiler = new OrtCompiler(compileInChild);
+  const told: JudgeParts['told'] = ({ model }, text) => show({ event: 'compiled', model, text });
   const workflow = new Workflow({
     ...means,
     executions,
-    judge: (run) => withLoader((loader) => new Judge({ ...stores, loader, decode: decodeImage, now }).judge(run)),
+    judge: (run) =>
+      withLoader((loader) => new Judge({ ...stores, loader, compiler, told, decode: decodeImage, now }).judge(run)),
     promoter: new Promoter({ ...stores, now }),
     conclude: loop.conclude,
     settings: (model) => trainingSettings(models, model),

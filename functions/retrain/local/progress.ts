@@ -11,6 +11,8 @@ export type Progress =
   /** A line of the training program. */
   | { readonly event: 'training'; readonly model: string; readonly line: string }
   | { readonly event: 'judged'; readonly model: string; readonly decision: StoredDecision }
+  /** What became of the compilation of a model that was let through. */
+  | { readonly event: 'compiled'; readonly model: string; readonly text: string }
   /** What people are told of the end. */
   | {
       readonly event: 'notified';

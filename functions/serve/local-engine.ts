@@ -1,0 +1,10 @@
+import { availableParallelism } from 'node:os';
+import { IsolatedEngine } from '../adapters/isolated-engine.ts';
+import { LanedEngine } from '../adapters/laned-engine.ts';
+import type { Engine, Log } from '../inference/ports.ts';
+import type { LocalSettings } from './local-env.ts';
+
+/** The engine on one machine, whose first child process starts with it. */
+export function localEngine(settings: LocalSettings, log: Log): Engine {
+  return new LanedEngine(new IsolatedEngine({ ...settings, processes: availableParallelism() }, log));
+}

@@ -1,0 +1,296 @@
+// From nothing to the first answer: sessions of compiled and of plain models, the start of the server and of the function, and a
+// large model from S3.
+
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { ensureVenv } from '../../functions/cli/venv.ts';
+import { servingImageContext } from '../../infra/images/serving-image.ts';
+import { removeStagingFolders } from '../../infra/images/staging.ts';
+
+const ROOT = join(import.meta.dirname, '../..');
+const DIGITS = join(ROOT, 'model-artifacts/digits');
+const ENVIRONMENT = { PATH: process.env.PATH, MALLOC_MMAP_THRESHOLD_: '262144', CI: '1' };
+const SESSION_ROUNDS = 5;
+const START_ROUNDS = 15;
+const S3_ROUNDS = 3;
+/** One line like Lambda's after its burst is used up, one like the burst, and the most that this machine makes. */
+const LINES_MB_PER_S = [75, 200, 0];
+const RANGE_BYTES = 8 * 1024 ** 2;
+const CONNECTIONS = 8;
+
+export type Row = { readonly [column: string]: string | number };
+
+const run = promisify(execFile);
+const half = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+const least = (values: readonly number[]): number => Math.min(...values);
+const rounded = (value: number): number => Number(value.toPrecision(3));
+
+/** @param scratch a folder for models of half a gigabyte */
+export async function benchCold(scratch: string): Promise<{ sessions: Row[]; starts: Row[]; fromS3: Row[] }> {
+  const made = join(scratch, 'made');
+  await run(await ensureVenv(), [join(ROOT, 'test/bench/make_large_models.py'), made]);
+  const repository = join(scratch, 'models');
+  mkdirSync(repository, { recursive: true });
+  for (const model of ['resnet50', 'vit_b_16', 'table']) {
+    const file = join(made, model, '1/model.onnx');
+    await run(process.execPath, [
+      join(ROOT, 'functions/cli/models.ts'),
+      'publish',
+      file,
+      '--as',
+      model,
+      '-r',
+      repository,
+    ]);
+    rmSync(file);
+  }
+  const sessions = [...(await benchSessions(repository, 'resnet50')), ...(await benchSessions(repository, 'vit_b_16'))];
+  const starts = await benchStarts(scratch);
+  return { sessions, starts, fromS3: await benchS3(scratch, repository, starts) };
+}
+
+type Session = { create: number; run: number; peak: number; scores: number[] };
+
+async function benchSessions(repository: string, model: string): Promise<Row[]> {
+  const folder = join(repository, model, '1');
+  const variants = [
+    { variant: 'plain', file: 'model.onnx', prepacking: '1' },
+    { variant: 'compiled', file: 'compiled/model.ort', prepacking: '1' },
+    { variant: 'compiled, without prepacking', file: 'compiled/model.ort', prepacking: '0' },
+  ];
+  const measured = variants.map((): Session[] => []);
+  for (let round = 0; round < SESSION_ROUNDS; round++) {
+    for (const [i, { file, prepacking }] of variants.entries()) {
+      const script = [join(ROOT, 'test/bench/cold-session.ts'), join(folder, file), prepacking];
+      const { stdout } = await run(process.execPath, script, { env: ENVIRONMENT });
+      measured[i]?.push(JSON.parse(stdout));
+    }
+  }
+  const expected = measured[0]?.[0]?.scores ?? [];
+  for (const { scores } of measured.flat()) {
+    const isSame = scores.every((score, i) => Math.abs(score - (expected[i] ?? Number.NaN)) < 1e-3);
+    if (!isSame) throw new Error(`${model} answers [${scores}]; expected [${expected}]`);
+  }
+  const medianOf = (i: number, key: 'create' | 'run' | 'peak'): number =>
+    half((measured[i] ?? []).map((one) => one[key]));
+  return variants.map(({ variant }, i) => ({
+    model,
+    variant,
+    'create ms': rounded(medianOf(i, 'create')),
+    'times as fast': rounded(medianOf(0, 'create') / medianOf(i, 'create')),
+    'peak MB': rounded(medianOf(i, 'peak')),
+    'of plain': rounded(medianOf(i, 'peak') / medianOf(0, 'peak')),
+    'run ms': rounded(medianOf(i, 'run')),
+  }));
+}
+
+/** Milliseconds from the start of each process to its first answer, one after the other, in turns. */
+async function benchStarts(scratch: string): Promise<Row[]> {
+  const model = join(DIGITS, '1/model.onnx');
+  const sample = join(DIGITS, 'samples/request.json');
+  const bare = (): Promise<number> =>
+    untilLine([join(ROOT, 'test/bench/cold-bare.mjs'), model, sample], {}, 'answered');
+  const server = (): Promise<number> =>
+    serverStart(
+      { MODEL_REPOSITORY: join(ROOT, 'model-artifacts'), XDG_CACHE_HOME: join(scratch, 'cache') },
+      'digits',
+      sample,
+    );
+  const call = functionCall(scratch, sample);
+  const lambda = (): Promise<number> =>
+    untilLine(
+      [call],
+      {
+        MODEL_REPOSITORY: join(scratch, 'task/models'),
+        PRELOAD_MODELS: 'digits',
+        AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '1769',
+      },
+      'answered',
+    );
+  const kinds = { 'bare ONNX Runtime': bare, 'npm start': server, "the function's code": lambda };
+  const times = new Map(Object.keys(kinds).map((name) => [name, [] as number[]]));
+  for (let round = 0; round <= START_ROUNDS; round++) {
+    for (const [name, start] of Object.entries(kinds)) {
+      const ms = await start();
+      // The first start compiles.
+      if (round > 0) times.get(name)?.push(ms);
+    }
+  }
+  const bareMs = least(times.get('bare ONNX Runtime') ?? []);
+  return Array.from(times, ([start, all]) => ({
+    start,
+    'least ms': rounded(least(all)),
+    'median ms': rounded(half(all)),
+    'of bare': rounded(least(all) / bareMs),
+  }));
+}
+
+async function untilLine(args: readonly string[], env: { [name: string]: string }, wanted: string): Promise<number> {
+  const started = performance.now();
+  const child = spawn(process.execPath, args, {
+    env: { ...ENVIRONMENT, ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let text = '';
+  for await (const chunk of child.stdout) {
+    text += chunk;
+    if (text.includes(wanted)) break;
+  }
+  const ms = performance.now() - started;
+  if (!text.includes(wanted)) throw new Error(`${args[0]} ended without an answer: ${text}`);
+  if (child.exitCode === null) {
+    child.kill();
+    await once(child, 'exit');
+  }
+  return ms;
+}
+
+/** A script that asks the function's own bundle once. */
+function functionCall(scratch: string, sample: string): string {
+  const task = join(scratch, 'task');
+  const context = servingImageContext({
+    architecture: process.arch === 'arm64' ? 'arm64' : 'x86_64',
+    bakedRepository: 'model-artifacts',
+  });
+  for (const part of ['runtime', 'app']) cpSync(join(context, part), task, { recursive: true });
+  cpSync(join(context, 'models'), join(task, 'models'), { recursive: true });
+  removeStagingFolders();
+  const script = join(task, 'call.mjs');
+  const event = {
+    httpMethod: 'POST',
+    path: '/v2/models/digits/infer',
+    multiValueHeaders: {},
+    body: readFileSync(sample, 'utf8'),
+    isBase64Encoded: false,
+  };
+  writeFileSync(join(task, 'event.json'), JSON.stringify(event));
+  writeFileSync(
+    script,
+    `import { readFileSync } from 'node:fs';
+import { handler } from './lambda.mjs';
+const event = JSON.parse(readFileSync(new URL('event.json', import.meta.url), 'utf8'));
+const { statusCode } = await handler(event, { awsRequestId: 'one' });
+console.log(statusCode === 200 ? 'answered' : statusCode);
+process.exit();`,
+  );
+  return script;
+}
+
+/** Milliseconds until a server that was just started answers a request correctly. */
+async function serverStart(env: { [name: string]: string }, model: string, body: string): Promise<number> {
+  const port = 20_000 + Math.floor(Math.random() * 20_000);
+  const content = readFileSync(body);
+  const started = performance.now();
+  const args = [join(ROOT, 'node24.mjs'), join(ROOT, 'functions/serve/local.ts')];
+  const child = spawn(process.execPath, args, {
+    env: { ...ENVIRONMENT, PORT: `${port}`, ...env },
+    cwd: ROOT,
+    stdio: 'ignore',
+  });
+  try {
+    while ((await statusOf(port, `/v2/models/${model}/infer`, content)) !== 200) {
+      if (child.exitCode !== null) throw new Error(`the server ended with ${child.exitCode}`);
+      await sleep(2);
+    }
+    return performance.now() - started;
+  } finally {
+    // What it keeps for the next start is written by then.
+    await sleep(300);
+    child.kill();
+    if (child.exitCode === null) await once(child, 'exit');
+  }
+}
+
+function statusOf(port: number, path: string, body: Buffer): Promise<number> {
+  return new Promise((resolve) => {
+    const sent = request({
+      host: '127.0.0.1',
+      port,
+      path,
+      method: 'POST',
+      headers: { 'content-length': body.length },
+      agent: false,
+    });
+    sent.on('response', (response) => {
+      response.resume();
+      response.on('end', () => resolve(response.statusCode ?? 0));
+    });
+    sent.on('error', () => resolve(0));
+    sent.end(body);
+  });
+}
+
+/** A model of 350 MB, from the start of the server's process to its first answer. */
+async function benchS3(scratch: string, repository: string, starts: readonly Row[]): Promise<Row[]> {
+  const body = join(scratch, 'table.json');
+  writeFileSync(body, JSON.stringify({ inputs: [{ name: 'numbers', datatype: 'INT64', shape: [1], data: [7] }] }));
+  const { bytes } = JSON.parse(readFileSync(join(repository, 'table/1/compiled/manifest.json'), 'utf8'));
+  const startMs = Number(starts.find(({ start }) => start === 'npm start')?.['least ms']);
+  const rows: Row[] = [];
+  for (const line of LINES_MB_PER_S) {
+    const server = spawn(process.execPath, [join(ROOT, 'test/bench/cold-s3.ts'), repository, `${line}`], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const [port] = await once(server.stdout, 'data');
+    const endpoint = `http://127.0.0.1:${String(port).trim()}`;
+    const lineMs: number[] = [];
+    const ours: number[] = [];
+    for (let round = 0; round < S3_ROUNDS; round++) {
+      lineMs.push(await transferMs(endpoint, bytes));
+      const cache = join(scratch, 'cache');
+      rmSync(join(cache, 'serverless-onnx/table'), { recursive: true, force: true });
+      const env = {
+        MODEL_REPOSITORY: 's3://bucket',
+        AWS_ENDPOINT_URL: endpoint,
+        AWS_ACCESS_KEY_ID: 'a',
+        AWS_SECRET_ACCESS_KEY: 'b',
+        AWS_REGION: 'us-east-1',
+        XDG_CACHE_HOME: cache,
+        PRELOAD_MODELS: 'table',
+      };
+      ours.push(await serverStart(env, 'table', body));
+    }
+    server.kill();
+    const rate = bytes / least(lineMs) / 1000;
+    const reached = bytes / (least(ours) - startMs) / 1000;
+    rows.push({
+      line: line === 0 ? 'no limit' : `${line} MB/s`,
+      'measured MB/s': rounded(rate),
+      'first answer ms': rounded(least(ours)),
+      'of it the start ms': startMs,
+      'MB/s without the start': rounded(reached),
+      'of the line': rounded(reached / rate),
+    });
+  }
+  return rows;
+}
+
+/** How long the same ranges take over as many connections, thrown away as they come: what the line gives. */
+async function transferMs(endpoint: string, bytes: number): Promise<number> {
+  const script = `
+    const starts = Array.from({ length: Math.ceil(${bytes} / ${RANGE_BYTES}) }, (_, i) => i * ${RANGE_BYTES});
+    const http = require('node:http');
+    const agent = new http.Agent({ keepAlive: true });
+    const get = (start) => new Promise((resolve, reject) => http.get('${endpoint}/bucket/table/1/compiled/model.ort', {
+      agent, headers: { range: 'bytes=' + start + '-' + (Math.min(${bytes}, start + ${RANGE_BYTES}) - 1) } }, (response) => {
+      response.on('data', () => {}).on('end', resolve).on('error', reject); }).on('error', reject));
+    const next = async () => { for (let start = starts.shift(); start !== undefined; start = starts.shift()) await get(start); };
+    const began = performance.now();
+    Promise.all(Array.from({ length: ${CONNECTIONS} }, next)).then(() => { console.log(performance.now() - began); process.exit(); });`;
+  return Number(execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' }));
+}
+
+if (import.meta.main) {
+  const scratch = mkdtempSync(join(tmpdir(), 'serverless-onnx-cold-'));
+  try {
+    for (const rows of Object.values(await benchCold(scratch))) console.table(rows);
+  } finally {
+    rmSync(scratch, { recursive: true });
+  }
+}

@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    root: import.meta.dirname,
+    include: ['*.browser.ts'],
+    testTimeout: 40_000,
+    hookTimeout: 180_000,
+    // One browser and one server, for all of them.
+    fileParallelism: false,
+  },
+});
