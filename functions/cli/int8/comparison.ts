@@ -2,6 +2,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileContent } from '../../adapters/content.ts';
 import { externalFiles } from '../../adapters/onnx-external-data.ts';
+import { modelFileOf } from '../../inference/compiled.ts';
 import { GOLDEN_FILE, makeGolden, parseGolden } from '../../inference/golden.ts';
 import { fittedImageTensor } from '../../inference/image-tensor.ts';
 import type { ModelLoader, ServedModel, VersionSource } from '../../inference/model-loader.ts';
@@ -65,7 +66,7 @@ export async function compareInt8(
   { split, classes, gates, folder, stopped, say }: Judging,
 ): Promise<Comparison> {
   const { model, version, config, sha256 } = float;
-  const modelFile = config.default_model_filename || 'model.onnx';
+  const modelFile = modelFileOf(config);
   // First into the runtime, which refuses what a file must not do, before other tools read it.
   const champion = await loader.load(repository, float, config, sha256);
   const fetched = await repository.fetch(model, version, modelFile, sha256);

@@ -10,7 +10,7 @@ import { withCleanUp } from '../clean-up.ts';
 import { Failure, Misuse } from '../failure.ts';
 import { splitOf } from '../int8/calibration.ts';
 import { type Attempt, type Comparison, compareInt8 } from '../int8/comparison.ts';
-import { filesOf } from '../int8/new-version.ts';
+import { compiled, newVersion } from '../int8/new-version.ts';
 import type { Method } from '../int8/quantizer.ts';
 import { summaryOf, tableOf } from '../int8/report.ts';
 import { withLoader } from './engine.ts';
@@ -107,10 +107,12 @@ async function published(
     if (options.json) console.log(JSON.stringify(summaryOf(comparison)));
     throw new Failure(`nothing is published: ${attempt.decision?.text}`);
   }
-  const version = await filesOf(comparison, attempt);
-  if (!options.json) console.error(`publishing ${bytesText(attempt.bytes)} to ${location}`);
+  const version = await newVersion(comparison, attempt);
   const publisher = publisherOf(repository, options);
-  const added = await publisher.publish(model, version);
+  const compilation = await compiled(comparison, attempt, repository);
+  const files = new Map([...version.files, ...compilation.files]);
+  if (!options.json) console.error(`${compilation.text}\npublishing ${bytesText(attempt.bytes)} to ${location}`);
+  const added = await publisher.publish(model, { ...version, files }).finally(() => compilation.remove());
   const release = options.promote ? await publisher.promote(model, added.version) : added.release;
   const isLive = release.live === added.version;
   const next = isLive ? 'live' : `not live; npm run models -- promote ${model} ${added.version} makes it live`;

@@ -3,6 +3,7 @@ import { availableParallelism, cpus } from 'node:os';
 import { dirname } from 'node:path';
 import { LAMBDA_MEMORY_MB, MB_PER_VCPU } from '../../adapters/lambda-cpu.ts';
 import { type Architecture, USD_PER_GB_SECOND } from '../../adapters/lambda-prices.ts';
+import { modelFileOf } from '../../inference/compiled.ts';
 import { checkGolden, GOLDEN_FILE, parseGolden } from '../../inference/golden.ts';
 import type { ServedModel } from '../../inference/model-loader.ts';
 import { ModelRejected, type ModelRepository } from '../../inference/ports.ts';
@@ -45,7 +46,7 @@ export async function tune(model: string, wanted: string | undefined, options: T
   if (tooMany !== undefined)
     throw new Misuse(`--rows has ${tooMany}; expected at most ${maxRows}, the model's own limit`);
   const plan: Plan = { ...asked, rows, cores };
-  const fetched = await repository.fetch(model, version, config.default_model_filename || 'model.onnx', sha256);
+  const fetched = await repository.fetch(model, version, modelFileOf(config), sha256);
   try {
     if (!options.json) console.error(`measuring for about ${plan.seconds} s, on a machine that should be idle`);
     const { isLimited, ...found } = await measure(fetched.path, config, plan, (count) => base.map(repeated(count)));
