@@ -39,6 +39,7 @@ const ARROWS: { [room: string]: readonly string[] } = {
     'functions/protocol',
   ],
   infra: [
+    'functions/adapters/lambda-prices.ts',
     'functions/serve/lambda-env.ts',
     'functions/retrain/env.ts',
     'functions/retrain/limits.ts',

@@ -13,7 +13,8 @@ const STATIC_OPERATORS = new Set(
     'Gelu Gemm GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish Identity ' +
     'InstanceNormalization LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax MatMul Max MaxPool Mean Min Mish ' +
     'Mod Mul Neg Not Or PRelu Pow QuantizeLinear DequantizeLinear Reciprocal Relu Round Selu Shape Sigmoid Sign Sin Sinh ' +
-    'Softmax Softplus Softsign SpaceToDepth Sqrt Sub Sum Tan Tanh ThresholdedRelu Transpose Where Xor'
+    'Softmax Softplus Softsign SpaceToDepth Sqrt Sub Sum Tan Tanh ThresholdedRelu Transpose Where Xor ' +
+    'ConvInteger DynamicQuantizeLinear MatMulInteger QLinearConv QLinearMatMul'
   ).split(' '),
 );
 

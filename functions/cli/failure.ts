@@ -1,6 +1,7 @@
 import { ModelRejected, WriteConflict } from '../inference/ports.ts';
 import { ChangeRefused } from '../inference/release-changes.ts';
 import { ProtocolError } from '../protocol/errors.ts';
+import { WrongGates } from '../retrain/gates.ts';
 import { NotStopped } from '../retrain/local/executions.ts';
 import { AlreadyWatched } from '../retrain/local/lock.ts';
 import { NotTrained } from '../retrain/ports.ts';
@@ -37,6 +38,7 @@ const EXPECTED = [
   NotStopped,
   NotTrained,
   AlreadyWatched,
+  WrongGates,
 ];
 
 function isExpected(error: unknown): error is Error {

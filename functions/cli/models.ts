@@ -5,7 +5,9 @@ import { pull, push } from './models/copy.ts';
 import { inspect } from './models/inspect.ts';
 import { list } from './models/list.ts';
 import { publish } from './models/publish.ts';
+import { quantize } from './models/quantize.ts';
 import { canary, pin, promote, rollback, unpin } from './models/release.ts';
+import { tune } from './models/tune.ts';
 import { verify } from './models/verify.ts';
 import { type Command, commandOf, Option, programOf, run } from './program.ts';
 
@@ -52,6 +54,32 @@ command(
   .requiredOption('--data <folder>', 'held-out pictures, <class>/<file>.png or .jpg; or a .tar of them')
   .option('--memory <megabytes>', 'of the Lambda function whose cost is told', '1769')
   .action(compare);
+command(
+  'quantize <model> [version]',
+  'an int8 version of a float one (default: the live one), beside it; it is not live yet',
+)
+  .option('--static', 'publish the one whose ranges are taken from pictures beforehand: for convolutional networks')
+  .option('--dynamic', 'publish the one that finds ranges in each run, of matrix products alone: for transformers')
+  .option(
+    '--calibration <folder>',
+    'pictures for --static, <class>/<file>.png or .jpg, or a .tar of them (default: a fifth of the held-out set)',
+  )
+  .option('--output <file>', 'write the int8 model to a file in place of publishing it')
+  .option('--promote', 'make it live')
+  .option('--by <name>', 'who publishes it, for the history (default: user@host)')
+  .option('--reason <text>', 'why, for the history')
+  .action(quantize);
+command(
+  'tune <model> [version]',
+  'measure a version (default: the live one), and recommend memory, threads, prepacking and batch',
+)
+  .option('--memory <megabytes>', 'sizes of the Lambda function, like 512,1769 (default: what the cores here can show)')
+  .option('--rows <numbers>', "rows of a request, like 1,8,64 (default: 1 to 32, up to the model's limit)")
+  .option('--within <milliseconds>', 'that a run may take at most')
+  .option('--seconds <number>', 'to measure for, about', '30')
+  .option('--architecture <name>', 'whose price is told, x86_64 or arm64', 'x86_64')
+  .option('--plot <file>', 'an SVG of time and cost by memory')
+  .action(tune);
 command('push <repository> [models...]', 'copy models to another repository').action(push);
 command('pull <repository> [models...]', 'copy models from another repository').action(pull);
 

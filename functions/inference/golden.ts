@@ -94,12 +94,18 @@ export async function checkGolden(served: ServedModel, { request, expected, tole
 
 /**
  * Makes up a request, and takes the model's answer for the known one. Undefined for a model of very large inputs.
+ * @param known a request that is asked in place of a made-up one
+ * @param tolerance that the answer is kept with
  * @throws ModelRejected where the model does not compute it, or not to finite numbers
  */
-export async function makeGolden(served: ServedModel): Promise<string | undefined> {
-  const inputs = served.serving.inputs.filter(({ optional }) => !optional).map((spec, i) => noise(spec, i));
+export async function makeGolden(
+  served: ServedModel,
+  known?: InferRequest,
+  tolerance = TOLERANCE,
+): Promise<string | undefined> {
+  const inputs = known?.inputs ?? served.serving.inputs.filter(({ optional }) => !optional).map(noise);
   if (inputs.some(({ shape }) => elementCount(shape) > MAX_ELEMENTS)) return undefined;
-  const request: InferRequest = { id: undefined, parameters: {}, inputs, outputs: undefined, byteLength: 0 };
+  const request: InferRequest = { id: undefined, parameters: {}, inputs, outputs: known?.outputs, byteLength: 0 };
   const response = await answer(served, request);
   const strange = response.outputs.find(hasNonFinite);
   if (strange !== undefined) {
@@ -107,7 +113,9 @@ export async function makeGolden(served: ServedModel): Promise<string | undefine
       `the output '${strange.name}' of a made-up request is not finite; give a request with its answer (--golden)`,
     );
   }
-  return `{"request":${bodyOf({ ...response, outputs: inputs }, 'inputs')},"response":${bodyOf(response, 'outputs')}}\n`;
+  const kept = tolerance === TOLERANCE ? '' : `,"tolerance":${tolerance}`;
+  const asked = bodyOf({ ...response, outputs: inputs }, 'inputs');
+  return `{"request":${asked},"response":${bodyOf(response, 'outputs')}${kept}}\n`;
 }
 
 async function answer(served: ServedModel, request: InferRequest): Promise<InferResponse> {

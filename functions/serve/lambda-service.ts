@@ -8,6 +8,7 @@ import {
 } from '../adapters/api-gateway.ts';
 import { EmbeddedMetrics } from '../adapters/emf.ts';
 import { InlineEngine } from '../adapters/inline-engine.ts';
+import { MB_PER_VCPU } from '../adapters/lambda-cpu.ts';
 import { createApp } from '../http/app.ts';
 import type { Log } from '../inference/ports.ts';
 import { composeService } from './compose.ts';
@@ -16,14 +17,13 @@ import { configuredRepository } from './model-repository.ts';
 
 export type LambdaHandler = (event: ProxyEvent, invocation: Invocation) => Promise<ProxyResult>;
 
-/** What the Lambda service itself decides about the function, in MB. One vCPU for each 1,769 MB. */
+/** What the Lambda service itself decides about the function, in MB. */
 export type LambdaMachine = {
   readonly memoryMb: number;
   /** The folder for models from S3: all of the ephemeral storage is theirs. */
   readonly cache: string;
 };
 
-const MB_PER_VCPU = 1_769;
 /** The list of a model's versions is read again before a version is chosen, when it is older than this. */
 const REFRESH_MS = 30_000;
 /** Between two requests nothing is loaded: each gives a new version this much time. */

@@ -12,16 +12,12 @@ import {
 } from 'aws-cdk-lib/aws-cloudwatch';
 import type { Alias } from 'aws-cdk-lib/aws-lambda';
 import { Construct } from 'constructs';
+import { USD_PER_API_REQUEST, USD_PER_GB_SECOND, USD_PER_INVOCATION } from '../../functions/adapters/lambda-prices.ts';
 import type { DeploymentConfig } from '../config.ts';
 import type { Watched } from './watched.ts';
 
 const PERIOD = Duration.minutes(5);
 const WIDTH = 8;
-/** USD, list prices of us-east-1 beyond any free tier; docs/deployment.md says how old they are. */
-const USD_PER_API_REQUEST = 3.5e-6;
-const USD_PER_INVOCATION = 0.2e-6;
-const USD_PER_GB_SECOND = { x86_64: 1.66667e-5, arm64: 1.33334e-5 };
-
 /** One page for a deployment: traffic, latency by phase, cold starts, errors, versions, cost. */
 export class ServingDashboard extends Construct {
   constructor(scope: Construct, id: string, { config, api, alias, metricsNamespace }: Watched) {

@@ -168,3 +168,15 @@ test('docs/decision.md names the samples that a margin needs', () => {
   expect(lowerBound({ onlyFirst: 2, onlySecond: 0, samples: 359 })).toBeGreaterThanOrEqual(-0.02);
   expect(lowerBound({ onlyFirst: 3, onlySecond: 0, samples: 359 })).toBeLessThan(-0.02);
 });
+
+test('what is made of the champion is judged without the gates that say nothing of it, and named as it is', () => {
+  const { parity: _, golden: __, ...quantised } = against({ challenger: answers([0, 1], 3) });
+  const contest = { champion: 'the float version 7', without: ['parity', 'golden'] } as const;
+  const { gates: looked, code, text } = decide(quantised, gates, contest);
+  expect(looked.map(({ name }) => name)).toEqual(GATE_CODES.filter((name) => name !== 'parity' && name !== 'golden'));
+  expect([code, text]).toEqual(['latency', expect.stringContaining('3.00 times as long as the float version 7')]);
+  const { signature: ___, ...less } = quantised;
+  const wide = { ...gates, maxLatencyRatio: 3 };
+  expect(() => decide(less, wide, contest)).toThrow("the gate 'signature' was not looked at");
+  expect(decide(quantised, wide, contest).text).toBe('all 8 gates are passed');
+});

@@ -1,43 +1,34 @@
-import { stat } from 'node:fs/promises';
-import { fileContent } from '../../adapters/content.ts';
-import { type LabelledImage, labelledImage, labelledImages } from '../../adapters/labelled-images.ts';
+import type { LabelledImage } from '../../adapters/labelled-images.ts';
+import { LAMBDA_MEMORY_MB } from '../../adapters/lambda-cpu.ts';
+import { usdPerMillion } from '../../adapters/lambda-prices.ts';
 import { bytesText, StepProgress } from '../../adapters/progress.ts';
 import { type Evaluation, evaluate, type Sample } from '../../inference/evaluate.ts';
 import { fittedImageTensor } from '../../inference/image-tensor.ts';
 import { liveVersion } from '../../inference/live-version.ts';
 import type { ServedModel } from '../../inference/model-loader.ts';
-import { ModelRejected, type ModelRepository } from '../../inference/ports.ts';
+import type { ModelRepository } from '../../inference/ports.ts';
 import { wilsonInterval } from '../../inference/proportion.ts';
 import { isModelName, isVersion } from '../../protocol/names.ts';
-import { samplesOf } from '../../retrain/held-out.ts';
 import { Failure, Misuse } from '../failure.ts';
 import { table } from '../table.ts';
 import { withLoader } from './engine.ts';
+import { checkPictures, picturesAt } from './pictures.ts';
 import { type Common, openRepository } from './repository.ts';
 
 export type Comparing = Common & { readonly data: string; readonly memory: string };
-
-/** List prices of us-east-1 in USD: a GB-second and a request of Lambda on arm64, a request of a REST API. */
-const GB_SECOND = 0.0000133334;
-const REQUEST = 0.2e-6 + 3.5e-6;
-/** What a request takes beside the model, in milliseconds. */
-const OVERHEAD_MS = 2;
 
 type Compared = Evaluation & { readonly model: string; readonly version: string; readonly bytes: number };
 
 /** Versions, of one model or of several, side by side on the same pictures: which one to choose. */
 export async function compare(wanted: readonly string[], options: Comparing): Promise<void> {
   const memory = /^\d{3,5}$/.test(options.memory) ? Number(options.memory) : 0;
-  if (memory < 128 || memory > 10_240) {
+  if (memory < LAMBDA_MEMORY_MB.min || memory > LAMBDA_MEMORY_MB.max) {
     throw new Misuse(`--memory is '${options.memory}'; expected megabytes of a Lambda function, 128 to 10240`);
   }
-  const found = await stat(options.data).catch(() => undefined);
-  if (found === undefined || !(found.isDirectory() || options.data.endsWith('.tar'))) {
-    throw new Misuse(`--data is '${options.data}'; expected a folder <class>/<file>.png or .jpg, or a .tar of one`);
-  }
+  await checkPictures('--data', options.data);
   const { repository } = await openRepository(options);
   const ids = await Promise.all(wanted.map((text) => versionOf(repository, text)));
-  const images = found.isDirectory() ? await labelledImages(options.data) : await archivedImages(options.data);
+  const images = await picturesAt(options.data);
   const classes = [...new Set(images.map(({ label }) => label))].sort();
   const progress = new StepProgress('comparing', ids.length * images.length);
   const rows: Compared[] = [];
@@ -58,8 +49,7 @@ export async function compare(wanted: readonly string[], options: Comparing): Pr
   } finally {
     progress.stop();
   }
-  const usd = ({ inferMs }: Pick<Compared, 'inferMs'>): number =>
-    1e6 * (REQUEST + ((inferMs + OVERHEAD_MS) / 1000) * (memory / 1024) * GB_SECOND);
+  const usd = ({ inferMs }: Pick<Compared, 'inferMs'>): number => usdPerMillion(inferMs, memory, 'arm64');
   if (options.json) {
     const plain = rows.map(({ predictions: _, ...row }) => ({
       ...row,
@@ -88,15 +78,6 @@ export async function compare(wanted: readonly string[], options: Comparing): Pr
   console.log(
     `\nruns on one thread of this machine; costs of Lambda with ${memory} MB at that speed and of API Gateway`,
   );
-}
-
-/** The files are small, and several models answer them. */
-async function archivedImages(path: string): Promise<LabelledImage[]> {
-  const images: LabelledImage[] = [];
-  const content = await fileContent(path);
-  for await (const { path, bytes } of samplesOf(content.open())) images.push(labelledImage(path, async () => bytes));
-  if (images.length === 0) throw new ModelRejected(`${path} holds no pictures; expected <class>/<file>.png or .jpg`);
-  return images;
 }
 
 async function* samples(

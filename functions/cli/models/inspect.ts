@@ -1,24 +1,17 @@
 import { countFlops } from '../../adapters/onnx-flops.ts';
 import { summarize } from '../../adapters/onnx-summary.ts';
 import { bytesText } from '../../adapters/progress.ts';
-import { parseRelease, RELEASE_FILE, type Release } from '../../inference/release.ts';
-import { servableVersions } from '../../inference/serving-config.ts';
+import { RELEASE_FILE, type Release } from '../../inference/release.ts';
 import type { TensorMetadata } from '../../protocol/messages.ts';
-import { Failure } from '../failure.ts';
 import { table } from '../table.ts';
 import { withLoader } from './engine.ts';
 import { type Common, openRepository } from './repository.ts';
+import { versionIn } from './version.ts';
 
 /** One version of a model, by default the live one, and the model's history. */
 export async function inspect(model: string, wanted: string | undefined, options: Common): Promise<void> {
   const { repository } = await openRepository(options);
-  const { config, versions, release: text } = await repository.find(model);
-  if (versions.length === 0) throw new Failure(`'${model}' is not found`);
-  const release = text === undefined ? undefined : parseRelease(text);
-  const version = wanted ?? release?.live ?? servableVersions(config.version_policy, versions).at(-1) ?? '';
-  if (!versions.includes(version)) {
-    throw new Failure(`'${model}' has no version ${version}; it has ${versions.join(', ')}`);
-  }
+  const { version, config, versions, release } = await versionIn(repository, model, wanted);
   const { path, bytes, done } = await repository.fetch(model, version, config.default_model_filename || 'model.onnx');
   const summary = { ...summarize(path), flops: countFlops(path) };
   done();

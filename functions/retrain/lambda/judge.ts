@@ -2,6 +2,7 @@
 
 import { decodeImage } from '../../adapters/image-file.ts';
 import { InlineEngine } from '../../adapters/inline-engine.ts';
+import { threadsOf } from '../../adapters/lambda-cpu.ts';
 import { OrtSession } from '../../adapters/onnxruntime.ts';
 import { OrtCompiler } from '../../adapters/onnxruntime-compiler.ts';
 import { createLog } from '../../adapters/pino-log.ts';
@@ -12,13 +13,12 @@ import { Judge, type Trained } from '../judge.ts';
 import { openStores } from '../stores.ts';
 import type { Judged, TrainedRun } from '../workflow.ts';
 
-const MB_PER_VCPU = 1_769;
 /** As the serving function has it without a setting. */
 const DEFAULT_MAX_BATCH_SIZE = 4;
 
 const log = await createLog(false);
 const stores = openStores(readPlaces(process.env), '/tmp/models');
-const threads = Math.max(1, Math.round(Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE) / MB_PER_VCPU));
+const threads = threadsOf(Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE));
 // Nothing but the function's own timeout ends a model that hangs: then nothing is promoted.
 const loader = new ModelLoader(new InlineEngine(threads), log, {
   defaultMaxBatchSize: DEFAULT_MAX_BATCH_SIZE,
