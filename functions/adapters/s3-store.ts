@@ -65,6 +65,11 @@ export class S3Store implements ModelStore {
     });
   }
 
+  disconnect(): void {
+    // It ends the sockets; the client itself goes on.
+    this.client.destroy();
+  }
+
   async models(): Promise<readonly string[]> {
     const { prefixes } = await this.#list(this.#location.prefix, '/');
     return prefixes

@@ -22,6 +22,8 @@ export interface ModelStore {
   fetch(model: string, version: string, filename: string, sha256?: FileHashes): Promise<Fetched>;
   /** The content of a file beside config.pbtxt, like `labels.txt` or `warmup/sample`. */
   read(model: string, path: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** Ends the connections that are kept for the next call, which then makes new ones. */
+  disconnect?(): void;
 }
 
 export type StoredModel = {
