@@ -1,5 +1,6 @@
 // AssemblyScript, not TypeScript: what number-scanner-module.ts holds, compiled. A test compiles it again and compares; after
-// a change, `npx vitest run test/protocol/number-scanner.test.ts -u` writes the module anew.
+// a change, `node node24.mjs node_modules/vitest/vitest.mjs run test/protocol/number-scanner.test.ts -u` writes the module
+// anew; the run after that one tests it.
 
 /** Where a call leaves the position after the last number that it read. */
 const POSITION: usize = 0;
