@@ -12,6 +12,8 @@ export const CONFIG_KEY = 'serverless-onnx';
 const MAX_SEEDED_FILES = 60;
 /** The longest that API Gateway waits for a REST API's integration, without a raised quota. */
 const MAX_TIMEOUT_SECONDS = 29;
+/** Lambda takes no snapshot of a function with more. */
+const SNAPSHOT_STORAGE_MB = 512;
 
 const modelName = z.string({ error: 'a name of a model' }).refine(isModelName, { error: 'a name of a model' });
 const origin = matching(/^(\*|https?:\/\/[^/\s]+)$/, "an origin like https://example.com, or '*'");
@@ -39,6 +41,7 @@ export const OPTIONS = {
   provisionedConcurrency: integer(0, 1_000).default(0),
   provisionedConcurrencyMax: integer(1, 1_000).optional(),
   reservedConcurrency: integer(1, 1_000).optional(),
+  snapStart: flag().default(false),
   logRetentionDays: z
     .literal(
       [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653],
@@ -65,6 +68,12 @@ const SCHEMA = z.strictObject(OPTIONS).superRefine((config, context) => {
     refuse('provisionedConcurrencyMax', `more than provisionedConcurrency, ${least}`);
   if (reserved !== undefined && reserved < (most ?? least)) {
     refuse('reservedConcurrency', `at least the provisioned concurrency, ${most ?? least}`);
+  }
+  if (config.snapStart && (least > 0 || most !== undefined)) {
+    refuse('snapStart', 'false, as Lambda has it or provisioned concurrency, not both');
+  }
+  if (config.snapStart && config.ephemeralStorageMb > SNAPSHOT_STORAGE_MB) {
+    refuse('ephemeralStorageMb', `${SNAPSHOT_STORAGE_MB}, as snapStart is true and a snapshot holds no more`);
   }
   if (config.apiKeyQuotaPerMonth !== undefined && config.authentication !== 'api-key') {
     refuse('apiKeyQuotaPerMonth', `none, as authentication is ${config.authentication}`);

@@ -22,26 +22,58 @@ export function toRequest(event: ProxyEvent, { awsRequestId }: Invocation): Requ
   }
   // API Gateway may have decoded the path once: what is left may not become a query.
   const path = event.path.replace(/[?#]/g, encodeURIComponent);
+  const url = `https://lambda.invalid${path}`;
   const init = { method: event.httpMethod, headers };
-  if (event.body === null || event.httpMethod === 'GET' || event.httpMethod === 'HEAD') return requestTo(path, init);
+  if (event.body === null || event.httpMethod === 'GET' || event.httpMethod === 'HEAD') return new Request(url, init);
   const body = Buffer.from(event.body, event.isBase64Encoded ? 'base64' : 'utf8');
   headers.set('Content-Length', String(body.length));
-  return requestTo(path, { ...init, body });
+  return new RequestWithBytes(url, init, body);
 }
 
-function requestTo(path: string, init: RequestInit): Request {
-  return new Request(`https://lambda.invalid${path}`, init);
+/** `Request` itself would copy the body twice: into a stream, and out of it. */
+class RequestWithBytes extends Request {
+  override readonly arrayBuffer: () => Promise<ArrayBuffer>;
+
+  constructor(url: string, init: RequestInit, { buffer, byteOffset, byteLength }: Buffer<ArrayBuffer>) {
+    super(url, init);
+    // Small buffers are parts of a larger one.
+    const own = byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
+    this.arrayBuffer = async () => own;
+  }
 }
 
 /** The response as API Gateway wants it: JSON as text, which is smaller, and everything else in base64. */
 export async function fromResponse(response: Response): Promise<ProxyResult> {
-  const bytes = Buffer.from(await response.arrayBuffer());
+  const parts: Buffer[] = [];
+  for await (const { buffer, byteOffset, byteLength } of response.body ?? []) {
+    parts.push(Buffer.from(buffer, byteOffset, byteLength));
+  }
+  const length = parts.reduce((total, part) => total + part.length, 0);
   const headers = Object.fromEntries(response.headers);
   const isBase64Encoded = headers['content-encoding'] !== undefined || headers['content-type'] !== 'application/json';
-  const body = bytes.toString(isBase64Encoded ? 'base64' : 'utf8');
-  const resultBytes = ENVELOPE_BYTES + (isBase64Encoded ? body.length : jsonLength(body, bytes.length));
-  if (resultBytes > MAX_RESULT_BYTES) return tooLarge(bytes.length, headers);
+  const body = isBase64Encoded ? base64Of(parts) : Buffer.concat(parts).toString('utf8');
+  const resultBytes = ENVELOPE_BYTES + (isBase64Encoded ? body.length : jsonLength(body, length));
+  if (resultBytes > MAX_RESULT_BYTES) return tooLarge(length, headers);
   return { statusCode: response.status, headers, body, isBase64Encoded };
+}
+
+/** The parts as one text, without making one of their bytes, which would take longer than all the rest. */
+function base64Of(parts: readonly Buffer[]): string {
+  let text = '';
+  // Three bytes are four characters: what is left of a part goes before the next one.
+  let left = Buffer.alloc(0);
+  for (const part of parts) {
+    const missing = left.length === 0 ? 0 : 3 - left.length;
+    const joined = Buffer.concat([left, part.subarray(0, missing)]);
+    const end = part.length - ((part.length - missing) % 3);
+    if (joined.length % 3 !== 0) {
+      left = joined;
+      continue;
+    }
+    text += joined.toString('base64') + part.toString('base64', missing, end);
+    left = Buffer.from(part.subarray(end));
+  }
+  return text + left.toString('base64');
 }
 
 /** Bytes of a text of `length` bytes as a JSON string, exactly where it matters: at worst each needs an escape. */

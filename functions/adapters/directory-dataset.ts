@@ -52,7 +52,7 @@ export class DirectoryDataset implements Dataset {
 
   async copy(model: string, file: DataFile, sha256: string, snapshot: string): Promise<void> {
     const target = join(this.#snapshots, model, snapshot, file.path);
-    const unfinished = join(dirname(target), `.unfinished-${randomUUID()}`);
+    const unfinished = join(dirname(target), `.unfinished-${randomUUID({ disableEntropyCache: true })}`);
     await mkdir(dirname(target), { recursive: true });
     const copy = await open(unfinished, 'wx');
     try {

@@ -86,7 +86,7 @@ export class DirectoryRepository extends DirectoryStore implements ModelReposito
       if (found !== undefined && Date.now() - found.mtimeMs > LEFTOVER_MS)
         await rm(join(folder, name), { force: true });
     }
-    const unfinished = join(folder, `${UNFINISHED}${randomUUID()}`);
+    const unfinished = join(folder, `${UNFINISHED}${randomUUID({ disableEntropyCache: true })}`);
     try {
       const file = await open(unfinished, 'wx');
       try {

@@ -34,7 +34,7 @@ const RESUMES = 3;
 export async function downloadFolder(folder: string, files: readonly RemoteFile[], get: GetRange): Promise<void> {
   for (const { path } of files) checkPath(path);
   if (await stat(folder).catch(() => undefined)) return;
-  const unfinished = `${folder}.${randomUUID()}`;
+  const unfinished = `${folder}.${randomUUID({ disableEntropyCache: true })}`;
   try {
     for (const file of files) {
       const target = join(unfinished, file.path);

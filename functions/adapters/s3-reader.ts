@@ -65,6 +65,12 @@ export class S3Reader {
     return parseListing((await buffer(answer)).toString());
   }
 
+  /** Ends the connections that are kept, and forgets credentials; the next call has new ones. */
+  disconnect(): void {
+    for (const agent of Object.values(this.#agents)) agent.destroy();
+    this.#credentials = undefined;
+  }
+
   /** Tries again what may pass: broken connections, and a service that is too busy. */
   async #request(method: string, path: string, headers: { readonly [name: string]: string }): Promise<IncomingMessage> {
     for (let tries = 1; ; tries++) {

@@ -52,6 +52,10 @@ export class S3Store implements ModelStore {
     this.reader = new S3Reader(location.bucket);
   }
 
+  disconnect(): void {
+    this.reader.disconnect();
+  }
+
   async models(): Promise<readonly string[]> {
     const { prefixes } = await this.#list(this.#location.prefix, '/');
     return prefixes

@@ -70,7 +70,7 @@ export function createApp({ service, files, log, access, maxBodyBytes, corsOrigi
     const started = performance.now();
     const headers = context.req.raw.headers;
     const line: RequestLine = {
-      id: headers.get('x-request-id')?.slice(0, 128) || randomUUID(),
+      id: headers.get('x-request-id')?.slice(0, 128) || randomUUID({ disableEntropyCache: true }),
       trace_id: traceId(headers),
       bytes_in: 0,
       bytes_out: 0,

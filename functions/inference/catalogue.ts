@@ -20,7 +20,7 @@ export type CatalogueSettings = {
 type Entry = {
   listing: Listing;
   /** When its look began. */
-  readAt: number;
+  readAt: Moment;
   askedSince: boolean;
 };
 
@@ -87,7 +87,7 @@ export class Catalogue {
     const known = this.#entries.get(model);
     if (known === undefined) return this.look(model);
     known.askedSince = true;
-    if (performance.now() - known.readAt < maxAgeMs) return known.listing;
+    if (millisecondsSince(known.readAt) < maxAgeMs) return known.listing;
     const patience = Promise.withResolvers<void>();
     const timer = setTimeout(patience.resolve, this.#settings.patienceMs);
     const found = await Promise.race([this.look(model), patience.promise]);
@@ -108,7 +108,7 @@ export class Catalogue {
   }
 
   async #look(model: string): Promise<Listing> {
-    const readAt = performance.now();
+    const readAt = now();
     const known = this.#entries.get(model)?.listing;
     const override = this.#overrides.get(model);
     const stored = await this.storeOf(model)
@@ -157,6 +157,18 @@ export class Catalogue {
       Math.ceil(this.#settings.staleMs / 1000),
     );
   }
+}
+
+type Moment = { readonly monotonic: number; readonly wall: number };
+
+function now(): Moment {
+  return { monotonic: performance.now(), wall: Date.now() };
+}
+
+/** On the clock that says more: one stands still in a snapshot of the machine, the other may be set back. */
+function millisecondsSince({ monotonic, wall }: Moment): number {
+  const { monotonic: monotonicNow, wall: wallNow } = now();
+  return Math.max(monotonicNow - monotonic, wallNow - wall);
 }
 
 /** The versions that the policy allows, and those that are released. */

@@ -30,6 +30,8 @@ export interface ModelStore {
   readUpTo(model: string, path: string, limit: number): Promise<Uint8Array<ArrayBuffer> | number | undefined>;
   /** The names of the files in a folder of the model, sorted; of very many the first 1,000. */
   names(model: string, folder: string): Promise<readonly string[]>;
+  /** Ends the connections that are kept for the next call, which then makes new ones. */
+  disconnect?(): void;
 }
 
 export type StoredModel = {

@@ -80,12 +80,20 @@ export class JsonReader {
 
   /** Calls `onItem` before each item, which `onItem` must consume; returns their number. */
   array(what: string, onItem: (index: number) => void): number {
+    return this.runs(what, (index) => {
+      onItem(index);
+      return 1;
+    });
+  }
+
+  /** Like `array`, where `onRun` consumes one or more items, with the commas between them, and returns how many. */
+  runs(what: string, onRun: (index: number) => number): number {
     if (this.peek() !== 0x5b) this.fail(`${what} to be an array`);
     this.#enter();
     let count = 0;
     if (this.peek() !== 0x5d) {
       for (;;) {
-        onItem(count++);
+        count += onRun(count);
         const byte = this.peek();
         if (byte === 0x5d) break;
         if (byte !== 0x2c) this.fail("',' or ']'");

@@ -3,6 +3,7 @@ import { InvalidRequest } from './errors.ts';
 import { type JsonReader, numberAt } from './json-reader.ts';
 import type { JsonWriter } from './json-writer.ts';
 import { quote } from './names.ts';
+import { numberScanner } from './number-scanner.ts';
 import { elementCount, type Tensor } from './tensor.ts';
 
 /**
@@ -26,35 +27,51 @@ export function readJsonData(
   const { array: TypedArray } = DATATYPES[datatype];
   if (TypedArray === undefined) {
     const strings: string[] = [];
-    readArrays(reader, name, shape, count, () => strings.push(reader.string(`an element of ${quote(name)}`)));
+    readArrays(reader, name, shape, count, () => {
+      strings.push(reader.string(`an element of ${quote(name)}`));
+      return 1;
+    });
     return strings;
   }
   const data = new TypedArray(count);
   const read = elementReader(reader, name, datatype, data);
+  const scan = numberScanner(reader, datatype, data);
   let index = 0;
-  readArrays(reader, name, shape, count, () => read(index++));
+  readArrays(reader, name, shape, count, (limit) => {
+    let run = scan?.(index, Math.min(limit, count - index)) ?? 0;
+    if (run === 0) {
+      read(index);
+      run = 1;
+    }
+    index += run;
+    return run;
+  });
   return data;
 }
 
-/** Walks flat or nested arrays, holds them against the shape, and calls `readElement` before each element. */
+/**
+ * Walks flat or nested arrays, holds them against the shape, and calls `readRun` where elements come: it consumes one or
+ * more of them, up to a limit, and returns how many.
+ */
 function readArrays(
   reader: JsonReader,
   name: string,
   shape: readonly number[],
   count: number,
-  readElement: () => void,
+  readRun: (limit: number) => number,
 ): void {
+  const what = `'data' of ${quote(name)}`;
   const walk = (level: number, nested: boolean): void => {
     const expected = nested ? (shape[level] ?? 0) : count;
     let inner: boolean | undefined;
-    const got = reader.array(`'data' of ${quote(name)}`, (index) => {
+    const got = reader.runs(what, (index) => {
       inner ??= reader.peek() === 0x5b && level + 1 < shape.length;
       if (inner) {
         walk(level + 1, true);
-        return;
+        return 1;
       }
       if (index >= expected) throw wrongCount(name, shape, `more than ${expected} elements`);
-      readElement();
+      return readRun(expected - index);
     });
     // The outermost array is nested when its first item is an array, or when the shape itself has no first item.
     if (inner) {

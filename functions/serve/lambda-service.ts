@@ -22,6 +22,8 @@ export type LambdaMachine = {
   readonly memoryMb: number;
   /** The folder for models from S3: all of the ephemeral storage is theirs. */
   readonly cache: string;
+  /** What has started is not used but copied, later and many times. */
+  readonly isForSnapshot: boolean;
 };
 
 /** The list of a model's versions is read again before a version is chosen, when it is older than this. */
@@ -39,14 +41,15 @@ const INIT_BUDGET_MS = 9_000;
 /** The service of the Lambda function, started: its handler of API Gateway's events. */
 export async function startLambdaService(
   settings: LambdaSettings,
-  { memoryMb, cache }: LambdaMachine,
+  { memoryMb, cache, isForSnapshot }: LambdaMachine,
   log: Log,
   writeMetrics: (line: string) => void,
 ): Promise<LambdaHandler> {
   const telemetry = new EmbeddedMetrics(settings.metricsNamespace, writeMetrics);
+  const store = await configuredRepository(settings.modelRepository, { folder: cache, share: CACHE_SHARE });
   const { service, files } = composeService(
     {
-      store: await configuredRepository(settings.modelRepository, { folder: cache, share: CACHE_SHARE }),
+      store,
       engine: new InlineEngine(Math.max(1, Math.round(memoryMb / MB_PER_VCPU))),
       telemetry,
       log,
@@ -73,7 +76,13 @@ export async function startLambdaService(
     corsOrigins: settings.corsOrigins,
     local: undefined,
   });
-  await service.start(settings.preloadModels, sleep(INIT_BUDGET_MS, undefined, { ref: false }));
+  if (isForSnapshot) {
+    // It has minutes, and what it holds is whole: no model half loaded, and no connection that only it would know of.
+    await service.start(settings.preloadModels);
+    store.disconnect?.();
+  } else {
+    await service.start(settings.preloadModels, sleep(INIT_BUDGET_MS, undefined, { ref: false }));
+  }
   telemetry.initialized(performance.now());
   return async (event, invocation) => fromResponse(await app.fetch(toRequest(event, invocation)));
 }

@@ -6,7 +6,11 @@ import { startLambdaService } from './lambda-service.ts';
 
 export const handler = await startLambdaService(
   readLambdaSettings(process.env),
-  { memoryMb: Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE), cache: '/tmp/models' },
+  {
+    memoryMb: Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE),
+    cache: '/tmp/models',
+    isForSnapshot: process.env.AWS_LAMBDA_INITIALIZATION_TYPE === 'snap-start',
+  },
   await createLog(false),
   (line) => process.stdout.write(line),
 );

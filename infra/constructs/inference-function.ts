@@ -1,6 +1,6 @@
-import { Duration, Size } from 'aws-cdk-lib';
+import { Annotations, Duration, Size } from 'aws-cdk-lib';
 import type { Role } from 'aws-cdk-lib/aws-iam';
-import { Alias, DockerImageFunction, Tracing } from 'aws-cdk-lib/aws-lambda';
+import { Alias, DockerImageFunction, SnapStartConf, Tracing } from 'aws-cdk-lib/aws-lambda';
 import type { Bucket } from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import { lambdaVariables } from '../../functions/serve/lambda-env.ts';
@@ -38,6 +38,7 @@ export class InferenceFunction extends Construct {
       timeout: Duration.seconds(config.timeoutSeconds),
       ephemeralStorageSize: Size.mebibytes(config.ephemeralStorageMb),
       tracing: Tracing.ACTIVE,
+      ...(config.snapStart ? { snapStart: SnapStartConf.ON_PUBLISHED_VERSIONS } : {}),
       role,
       logGroup,
       ...(config.reservedConcurrency === undefined ? {} : { reservedConcurrentExecutions: config.reservedConcurrency }),
@@ -52,6 +53,8 @@ export class InferenceFunction extends Construct {
         metricsNamespace,
       }),
     });
+    // It is: the alias stands on a version that each deployment publishes.
+    if (config.snapStart) Annotations.of(inference).acknowledgeWarning('@aws-cdk/aws-lambda:snapStartRequirePublish');
     if (!isBaked) allowReading(role, repository);
     acknowledgeNameless(role);
     this.alias = new Alias(this, 'Live', {

@@ -51,6 +51,18 @@ describe('a mistake is one sentence: where, what was got, what is expected', () 
       'cdk.json: serverless-onnx.reservedConcurrency is 3; expected at least the provisioned concurrency, 4',
     ],
     [
+      { snapStart: true, ephemeralStorageMb: 512, provisionedConcurrency: 1 },
+      'cdk.json: serverless-onnx.snapStart is true; expected false, as Lambda has it or provisioned concurrency',
+    ],
+    [
+      { snapStart: true, ephemeralStorageMb: 512, provisionedConcurrencyMax: 1 },
+      'cdk.json: serverless-onnx.snapStart is true; expected false, as Lambda has it or provisioned concurrency',
+    ],
+    [
+      { snapStart: true },
+      'cdk.json: serverless-onnx.ephemeralStorageMb is 1024; expected 512, as snapStart is true and a snapshot',
+    ],
+    [
       { apiKeyQuotaPerMonth: 10 },
       'cdk.json: serverless-onnx.apiKeyQuotaPerMonth is 10; expected none, as authentication is iam',
     ],

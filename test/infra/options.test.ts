@@ -65,6 +65,14 @@ test('what costs money without a request, or may fail in an account, is off', ()
   expect(alias).not.toHaveProperty('ProvisionedConcurrencyConfig');
 });
 
+test('a start from a snapshot is off, and behind the alias where it is on', () => {
+  expect(functionOf(byDefault)).not.toHaveProperty('SnapStart');
+  const deployment = deploymentWith({ snapStart: true, ephemeralStorageMb: 512 });
+  expect(functionOf(deployment).SnapStart).toEqual({ ApplyOn: 'PublishedVersions' });
+  const { FunctionVersion } = propertiesOf(deployment.serving, 'AWS::Lambda::Alias');
+  expect(FunctionVersion).toEqual({ 'Fn::GetAtt': [expect.stringContaining('CurrentVersion'), 'Version'] });
+});
+
 test('provisioned concurrency, fixed and between two bounds', () => {
   const fixed = deploymentWith({ provisionedConcurrency: 3, reservedConcurrency: 5 });
   expect(functionOf(fixed).ReservedConcurrentExecutions).toBe(5);

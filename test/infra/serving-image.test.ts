@@ -62,7 +62,8 @@ describe.each([
 test('the Dockerfile only copies, so that no architecture needs emulation', () => {
   const text = readFileSync(join(import.meta.dirname, '../../functions/serve/Dockerfile'), 'utf8');
   const instructions = text.split('\n').flatMap((line) => /^[A-Z]+/.exec(line)?.[0] ?? []);
-  expect([...new Set(instructions)]).toEqual(['ARG', 'FROM', 'COPY', 'CMD']);
+  expect([...new Set(instructions)]).toEqual(['ARG', 'FROM', 'LABEL', 'COPY', 'CMD']);
+  expect(text).toContain('\nLABEL com.amazonaws.lambda.feature.snapstart="Allow"\n');
 });
 
 test('a baked repository is part of the context; of the samples, the images', () => {

@@ -7,7 +7,8 @@ import { startLambdaService } from '../../functions/serve/lambda-service.ts';
 
 const [cache = ''] = process.argv.slice(2);
 const log = { info() {}, warn() {}, error: (fields: object) => console.error(fields) };
-const handle = await startLambdaService(readLambdaSettings(process.env), { memoryMb: 1769, cache }, log, () => {});
+const machine = { memoryMb: 1769, cache, isForSnapshot: false };
+const handle = await startLambdaService(readLambdaSettings(process.env), machine, log, () => {});
 const body = '{"inputs":[{"name":"INPUT0","shape":[1,1],"datatype":"FP32","data":[1]}]}';
 console.log('ready');
 for await (const model of createInterface(process.stdin)) {

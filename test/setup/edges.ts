@@ -133,7 +133,7 @@ export const lambdaEvents: Edge = {
     const cache = mkdtempSync(join(tmpdir(), 'serverless-onnx-lambda-'));
     const handle = await startLambdaService(
       readLambdaSettings(environment),
-      { memoryMb: Number(environment.AWS_LAMBDA_FUNCTION_MEMORY_SIZE ?? 1769), cache },
+      { memoryMb: Number(environment.AWS_LAMBDA_FUNCTION_MEMORY_SIZE ?? 1769), cache, isForSnapshot: false },
       { info: add, warn: add, error: add },
       (line) => logged.push(JSON.parse(line) as LogLine),
     );
