@@ -146,6 +146,12 @@ async function peersOf({ inputs: [input] }: Golden, scratch: string): Promise<Pe
       environment: () => ({ MODEL_FILE: model, PROCESSES: String(CORES) }),
       requests: { JSON: json, binary: raw },
     },
+    {
+      name: 'LitServe',
+      command: [python, join(PEERS, 'litserve_server.py'), 'PORT'],
+      environment: () => ({ MODEL_FILE: model, PROCESSES: String(CORES) }),
+      requests: { JSON: json },
+    },
   ];
 }
 
