@@ -37,6 +37,18 @@ type Running = { readonly peer: Peer; readonly url: string; readonly pid: number
 /** Requests per second, milliseconds, and microseconds of processor time per request. */
 type Measured = { perSecond: number; p50: number; p99: number; cpu: number };
 
+/** Servers are groups of their own, which a Ctrl-C does not reach. */
+const groups = new Set<number>();
+process.on('exit', () => {
+  for (const group of groups) {
+    try {
+      process.kill(group, 'SIGKILL');
+    } catch {
+      // It has ended by itself.
+    }
+  }
+});
+
 const run = promisify(execFile);
 const rounded = (value: number): number => Number(value.toPrecision(3));
 
@@ -44,6 +56,7 @@ export default {
   name: 'peers',
   what: `the digits on ${CORES} cores: the local server beside other servers of the same model, one thread of ONNX Runtime each`,
   async run(context): Promise<Table[]> {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130));
     const golden = JSON.parse(readFileSync(join(DIGITS, '1/golden.json'), 'utf8'));
     const peers = await peersOf(golden.request, context.scratch);
     const expected: number[] = await expectedScores(peers[0] as Peer);
@@ -175,6 +188,7 @@ async function start(peer: Peer, expected: readonly number[]): Promise<Running> 
     detached: true,
   });
   await once(child, 'spawn');
+  groups.add(-(child.pid as number));
   const running = { peer, url: `http://127.0.0.1:${port}`, pid: child.pid as number };
   try {
     for (;;) {
@@ -205,6 +219,7 @@ async function stop({ pid }: { readonly pid: number }): Promise<void> {
         process.kill(group, waited === 0 ? signal : 0);
       } catch {
         // All have ended.
+        groups.delete(group);
         return;
       }
       await sleep(50);
