@@ -1,19 +1,19 @@
-// `cold.ts [sessions] [starts] [s3]`: from nothing to the first answer: sessions of compiled and of plain models, the start of the server and of the function, and a
-// large model from S3.
+// From nothing to the first answer: sessions of compiled and of plain models, the start of the server and of the function,
+// and a large model from S3. It takes 1.5 GB of disk.
 
 import { execFile, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { ensureVenv } from '../../functions/cli/venv.ts';
-import { servingImageContext } from '../../infra/images/serving-image.ts';
-import { removeStagingFolders } from '../../infra/images/staging.ts';
+import { ensureVenv } from '../../../functions/cli/venv.ts';
+import { servingImageContext } from '../../../infra/images/serving-image.ts';
+import { removeStagingFolders } from '../../../infra/images/staging.ts';
+import type { Row, Section, Table } from '../section.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
+const ROOT = join(import.meta.dirname, '../../..');
 const DIGITS = join(ROOT, 'model-artifacts/digits');
 const ENVIRONMENT = { PATH: process.env.PATH, MALLOC_MMAP_THRESHOLD_: '262144', CI: '1' };
 const SESSION_ROUNDS = 5;
@@ -24,47 +24,49 @@ const LINES_MB_PER_S = [75, 200, 0];
 const RANGE_BYTES = 8 * 1024 ** 2;
 const CONNECTIONS = 8;
 
-export type Row = { readonly [column: string]: string | number };
-
 const run = promisify(execFile);
 const half = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 const least = (values: readonly number[]): number => Math.min(...values);
 const rounded = (value: number): number => Number(value.toPrecision(3));
 
-const PARTS = ['sessions', 'starts', 's3'] as const;
-export type Part = (typeof PARTS)[number];
-
-/** @param scratch a folder for models of half a gigabyte */
-export async function benchCold(scratch: string, parts: readonly Part[] = PARTS): Promise<{ [part: string]: Row[] }> {
-  const made = join(scratch, 'made');
-  const repository = join(scratch, 'models');
-  mkdirSync(repository, { recursive: true });
-  const publish = async (model: string): Promise<void> => {
-    await run(await ensureVenv(), [join(ROOT, 'test/bench/make_large_models.py'), made, model]);
-    const file = join(made, model, '1/model.onnx');
-    const command = [join(ROOT, 'functions/cli/models.ts'), 'publish', file, '--as', model, '-r', repository];
-    await run(process.execPath, command);
-    rmSync(file);
-  };
-  const tables: { [part: string]: Row[] } = {};
-  if (parts.includes('sessions')) {
-    for (const model of ['resnet50', 'vit_b_16']) await publish(model);
-    tables.sessions = [
-      ...(await benchSessions(repository, 'resnet50')),
-      ...(await benchSessions(repository, 'vit_b_16')),
-    ];
-  }
-  if (parts.includes('starts') || parts.includes('s3')) tables.starts = await benchStarts(scratch);
-  if (parts.includes('s3')) {
+export default {
+  name: 'cold',
+  what: 'from nothing to the first answer: sessions, starts, and a large model from S3',
+  async run({ quick, scratch, progress }): Promise<Table[]> {
+    const made = join(scratch, 'made');
+    const repository = join(scratch, 'models');
+    mkdirSync(repository, { recursive: true });
+    const publish = async (model: string): Promise<void> => {
+      progress(`making ${model}`);
+      await run(await ensureVenv(), [join(ROOT, 'test/bench/cold/make_large_models.py'), made, model]);
+      const file = join(made, model, '1/model.onnx');
+      const command = [join(ROOT, 'functions/cli/models.ts'), 'publish', file, '--as', model, '-r', repository];
+      await run(process.execPath, command);
+      rmSync(file);
+    };
+    const models = quick ? ['resnet50'] : ['resnet50', 'vit_b_16'];
+    const sessions: Row[] = [];
+    for (const model of models) {
+      await publish(model);
+      progress(`sessions of ${model}`);
+      sessions.push(...(await benchSessions(repository, model, quick ? 1 : SESSION_ROUNDS)));
+    }
+    progress('starts');
+    const starts = await benchStarts(scratch, quick ? 1 : START_ROUNDS);
     await publish('table');
-    tables.s3 = await benchS3(scratch, repository, tables.starts ?? []);
-  }
-  return tables;
-}
+    progress('a large model from S3');
+    const s3 = await benchS3(scratch, repository, starts, quick ? 1 : S3_ROUNDS);
+    return [
+      { title: 'A session in a process of its own, one thread', rows: sessions },
+      { title: 'From the start of the process to the first right answer of the digits', rows: starts },
+      { title: '350 MB from a server that answers as S3, to the first answer', rows: s3 },
+    ];
+  },
+} satisfies Section;
 
 type Session = { create: number; run: number; peak: number; scores: number[] };
 
-async function benchSessions(repository: string, model: string): Promise<Row[]> {
+async function benchSessions(repository: string, model: string, rounds: number): Promise<Row[]> {
   const folder = join(repository, model, '1');
   const variants = [
     { variant: 'plain', file: 'model.onnx', prepacking: '1' },
@@ -72,9 +74,9 @@ async function benchSessions(repository: string, model: string): Promise<Row[]> 
     { variant: 'compiled, without prepacking', file: 'compiled/model.ort', prepacking: '0' },
   ];
   const measured = variants.map((): Session[] => []);
-  for (let round = 0; round < SESSION_ROUNDS; round++) {
+  for (let round = 0; round < rounds; round++) {
     for (const [i, { file, prepacking }] of variants.entries()) {
-      const script = [join(ROOT, 'test/bench/cold-session.ts'), join(folder, file), prepacking];
+      const script = [join(ROOT, 'test/bench/cold/session.ts'), join(folder, file), prepacking];
       const { stdout } = await run(process.execPath, script, { env: ENVIRONMENT });
       measured[i]?.push(JSON.parse(stdout));
     }
@@ -98,11 +100,11 @@ async function benchSessions(repository: string, model: string): Promise<Row[]> 
 }
 
 /** Milliseconds from the start of each process to its first answer, one after the other, in turns. */
-async function benchStarts(scratch: string): Promise<Row[]> {
+async function benchStarts(scratch: string, rounds: number): Promise<Row[]> {
   const model = join(DIGITS, '1/model.onnx');
   const sample = join(DIGITS, 'samples/request.json');
   const bare = (): Promise<number> =>
-    untilLine([join(ROOT, 'test/bench/cold-bare.mjs'), model, sample], {}, 'answered');
+    untilLine([join(ROOT, 'test/bench/cold/bare.mjs'), model, sample], {}, 'answered');
   const server = (): Promise<number> =>
     serverStart(
       { MODEL_REPOSITORY: join(ROOT, 'model-artifacts'), XDG_CACHE_HOME: join(scratch, 'cache') },
@@ -122,7 +124,7 @@ async function benchStarts(scratch: string): Promise<Row[]> {
     );
   const kinds = { 'bare ONNX Runtime': bare, 'npm start': server, "the function's code": lambda };
   const times = new Map(Object.keys(kinds).map((name) => [name, [] as number[]]));
-  for (let round = 0; round <= START_ROUNDS; round++) {
+  for (let round = 0; round <= rounds; round++) {
     for (const [name, start] of Object.entries(kinds)) {
       const ms = await start();
       // The first start compiles.
@@ -234,21 +236,21 @@ function statusOf(port: number, path: string, body: Buffer): Promise<number> {
 }
 
 /** A model of 350 MB, from the start of the server's process to its first answer. */
-async function benchS3(scratch: string, repository: string, starts: readonly Row[]): Promise<Row[]> {
+async function benchS3(scratch: string, repository: string, starts: readonly Row[], rounds: number): Promise<Row[]> {
   const body = join(scratch, 'table.json');
   writeFileSync(body, JSON.stringify({ inputs: [{ name: 'numbers', datatype: 'INT64', shape: [1], data: [7] }] }));
   const { bytes } = JSON.parse(readFileSync(join(repository, 'table/1/compiled/manifest.json'), 'utf8'));
   const startMs = Number(starts.find(({ start }) => start === 'npm start')?.['least ms']);
   const rows: Row[] = [];
   for (const line of LINES_MB_PER_S) {
-    const server = spawn(process.execPath, [join(ROOT, 'test/bench/cold-s3.ts'), repository, `${line}`], {
+    const server = spawn(process.execPath, [join(ROOT, 'test/bench/cold/s3.ts'), repository, `${line}`], {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const [port] = await once(server.stdout, 'data');
     const endpoint = `http://127.0.0.1:${String(port).trim()}`;
     const lineMs: number[] = [];
     const ours: number[] = [];
-    for (let round = 0; round < S3_ROUNDS; round++) {
+    for (let round = 0; round < rounds; round++) {
       lineMs.push(await transferMs(endpoint, bytes));
       const cache = join(scratch, 'cache');
       rmSync(join(cache, 'serverless-onnx/table'), { recursive: true, force: true });
@@ -291,14 +293,4 @@ async function transferMs(endpoint: string, bytes: number): Promise<number> {
     const began = performance.now();
     Promise.all(Array.from({ length: ${CONNECTIONS} }, next)).then(() => { console.log(performance.now() - began); process.exit(); });`;
   return Number(execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' }));
-}
-
-if (import.meta.main) {
-  const scratch = mkdtempSync(join(tmpdir(), 'serverless-onnx-cold-'));
-  try {
-    const parts = PARTS.filter((part) => process.argv.length === 2 || process.argv.includes(part));
-    for (const rows of Object.values(await benchCold(scratch, parts))) console.table(rows);
-  } finally {
-    rmSync(scratch, { recursive: true });
-  }
 }

@@ -1,8 +1,8 @@
-// A process that loads one model and runs it: `cold-session.ts MODEL_FILE PREPACKING`, where PREPACKING is 1 or 0. Prints a line
+// A process that loads one model and runs it: `session.ts MODEL_FILE PREPACKING`, where PREPACKING is 1 or 0. Prints a line
 // of JSON: milliseconds of the session's creation and of its fastest run, megabytes of memory at most, and the first scores.
 
 import { readFileSync } from 'node:fs';
-import { OrtSession } from '../../functions/adapters/onnxruntime.ts';
+import { OrtSession } from '../../../functions/adapters/onnxruntime.ts';
 
 const RUNS = 4;
 const [path = '', prepacking] = process.argv.slice(2);

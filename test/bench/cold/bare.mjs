@@ -1,4 +1,4 @@
-// The least that a start can be: Node, ONNX Runtime, its environment, a session and a run. `cold-bare.mjs MODEL_FILE REQUEST_FILE`
+// The least that a start can be: Node, ONNX Runtime, its environment, a session and a run. `bare.mjs MODEL_FILE REQUEST_FILE`
 
 import { readFileSync } from 'node:fs';
 

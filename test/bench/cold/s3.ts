@@ -1,4 +1,4 @@
-// A process that answers as S3 does for a folder, as far as reading goes: `cold-s3.ts FOLDER MEGABYTES_PER_SECOND`; 0 is no limit.
+// A process that answers as S3 does for a folder, as far as reading goes: `s3.ts FOLDER MEGABYTES_PER_SECOND`; 0 is no limit.
 // Prints its port. The bucket is called `bucket`.
 
 import { createReadStream, readdirSync, statSync } from 'node:fs';
