@@ -233,12 +233,7 @@ describe.each(KINDS)('npm run models on $name', ({ open, put, get }) => {
     // The committed archive holds the same pictures.
     const [archived] = await json('compare', 'digits', '--data', join(DIGITS, 'evaluation.tar'));
     expect(archived).toMatchObject({ version: '1', ...expected });
-    const { code, stderr } = await models(
-      'compare',
-      'digits',
-      '--data',
-      repository.startsWith('/') ? repository : ROOT,
-    );
+    const { code, stderr } = await models('compare', 'digits', '--data', join(ROOT, 'infra'));
     expect([code, stderr]).toEqual([1, expect.stringContaining('holds no pictures')]);
   });
 
