@@ -129,6 +129,7 @@ test('the repository holds the models of model-artifacts, and the program that t
     'models/digits/config.pbtxt',
     'models/digits/evaluation.tar',
     'models/digits/labels.txt',
+    ...['five', 'seven', 'three', 'two', 'zero'].map((name) => `models/digits/samples/${name}.png`),
     'models/digits/training.json',
   ]);
 });
