@@ -23,6 +23,8 @@ const S3_ROUNDS = 3;
 const LINES_MB_PER_S = [75, 200, 0];
 const RANGE_BYTES = 8 * 1024 ** 2;
 const CONNECTIONS = 8;
+/** Rather no figure than a bench that never ends. */
+const TRANSFER_TIMEOUT_MS = 120_000;
 
 const run = promisify(execFile);
 const half = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
@@ -292,5 +294,5 @@ async function transferMs(endpoint: string, bytes: number): Promise<number> {
     const next = async () => { for (let start = starts.shift(); start !== undefined; start = starts.shift()) await get(start); };
     const began = performance.now();
     Promise.all(Array.from({ length: ${CONNECTIONS} }, next)).then(() => { console.log(performance.now() - began); process.exit(); });`;
-  return Number(execFileSync(process.execPath, ['-e', script], { encoding: 'utf8' }));
+  return Number(execFileSync(process.execPath, ['-e', script], { encoding: 'utf8', timeout: TRANSFER_TIMEOUT_MS }));
 }
