@@ -13,6 +13,11 @@ export function table(rows: readonly Row[]): string {
   return drawn.toString();
 }
 
+/** A share, as a cell has it. */
+export function percent(share: number, digits = 2): string {
+  return `${(share * 100).toFixed(digits)} %`;
+}
+
 const BORDERLESS = Object.fromEntries(
   'top top-mid top-left top-right bottom bottom-mid bottom-left bottom-right left left-mid mid mid-mid right right-mid'
     .split(' ')

@@ -49,7 +49,9 @@ function Bar({ label, value, largest }: { label: string; value: number; largest:
 
 function Plot({ values, name }: { values: readonly number[]; name: string }): VNode {
   const finite = values.filter(Number.isFinite);
-  const [low, high] = [Math.min(...finite, 0), Math.max(...finite, 0)];
+  // An output may have more elements than a call may have arguments.
+  const low = finite.reduce((least, value) => Math.min(least, value), 0);
+  const high = finite.reduce((most, value) => Math.max(most, value), 0);
   const span = high - low || 1;
   const point = (value: number, i: number): string =>
     `${((i / Math.max(1, values.length - 1)) * 600).toFixed(1)},${(100 - ((value - low) / span) * 100).toFixed(1)}`;

@@ -27,7 +27,9 @@ export function shown(value: unknown): string {
 export function largestDifference(a: Tensor, b: Tensor): number | undefined {
   const [left, right] = [valuesOf(a), valuesOf(b)];
   if (left === undefined || right === undefined || left.size !== right.size) return undefined;
-  return Math.max(0, ...Array.from(left, ([key, value]) => Math.abs(value - (right.get(key) ?? Number.NaN))));
+  let largest = 0;
+  for (const [key, value] of left) largest = Math.max(largest, Math.abs(value - (right.get(key) ?? Number.NaN)));
+  return largest;
 }
 
 function valuesOf(tensor: Tensor): Map<string, number> | undefined {

@@ -22,7 +22,7 @@ const AGAINST = [38, 102, 207] as const;
 
 /** Of each pixel red, green, blue and alpha; the strongest one in full colour. */
 export function heatPixels({ values }: Heat): Uint8ClampedArray<ArrayBuffer> {
-  const strongest = Math.max(...values.map(Math.abs)) || 1;
+  const strongest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
   const pixels = new Uint8ClampedArray(values.length * 4);
   for (const [i, value] of values.entries()) {
     const colour = value >= 0 ? FOR : AGAINST;

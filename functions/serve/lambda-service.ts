@@ -8,7 +8,7 @@ import {
 } from '../adapters/api-gateway.ts';
 import { EmbeddedMetrics } from '../adapters/emf.ts';
 import { InlineEngine } from '../adapters/inline-engine.ts';
-import { MB_PER_VCPU } from '../adapters/lambda-cpu.ts';
+import { threadsOf } from '../adapters/lambda-cpu.ts';
 import { createApp } from '../http/app.ts';
 import type { Log } from '../inference/ports.ts';
 import { composeService } from './compose.ts';
@@ -50,7 +50,7 @@ export async function startLambdaService(
   const { service, files } = composeService(
     {
       store,
-      engine: new InlineEngine(Math.max(1, Math.round(memoryMb / MB_PER_VCPU))),
+      engine: new InlineEngine(threadsOf(memoryMb)),
       telemetry,
       log,
       // The serving role never writes: an alarm on the metrics of the canary does this for all environments.

@@ -1,6 +1,6 @@
 import { bytesText } from '../../adapters/progress.ts';
 import type { Score } from '../../retrain/gate.ts';
-import { type Row, table } from '../table.ts';
+import { percent, type Row, table } from '../table.ts';
 import type { Attempt, Comparison } from './comparison.ts';
 
 /** Size, speed and accuracy of the float version and of the int8 ones, side by side, and what the gates say. */
@@ -86,10 +86,6 @@ export function metricsOf(comparison: Comparison, { bytes, decision }: Attempt):
     float_infer_ms: champion.infer_ms,
     float_bytes: comparison.float.bytes,
   };
-}
-
-function percent(share: number, digits = 2): string {
-  return `${(share * 100).toFixed(digits)} %`;
 }
 
 function points(share: number): string {

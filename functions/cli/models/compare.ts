@@ -4,16 +4,16 @@ import { usdPerMillion } from '../../adapters/lambda-prices.ts';
 import { bytesText, StepProgress } from '../../adapters/progress.ts';
 import { type Evaluation, evaluate, type Sample } from '../../inference/evaluate.ts';
 import { fittedImageTensor } from '../../inference/image-tensor.ts';
-import { liveVersion } from '../../inference/live-version.ts';
 import type { ServedModel } from '../../inference/model-loader.ts';
 import type { ModelRepository } from '../../inference/ports.ts';
 import { wilsonInterval } from '../../inference/proportion.ts';
 import { isModelName, isVersion } from '../../protocol/names.ts';
-import { Failure, Misuse } from '../failure.ts';
-import { table } from '../table.ts';
+import { Misuse } from '../failure.ts';
+import { percent, table } from '../table.ts';
 import { withLoader } from './engine.ts';
 import { checkPictures, picturesAt } from './pictures.ts';
 import { type Common, openRepository } from './repository.ts';
+import { type FoundVersion, versionIn } from './version.ts';
 
 export type Comparing = Common & { readonly data: string; readonly memory: string };
 
@@ -27,20 +27,20 @@ export async function compare(wanted: readonly string[], options: Comparing): Pr
   }
   await checkPictures('--data', options.data);
   const { repository } = await openRepository(options);
-  const ids = await Promise.all(wanted.map((text) => versionOf(repository, text)));
+  const versions = await Promise.all(wanted.map((text) => versionOf(repository, text)));
   const images = await picturesAt(options.data);
   const classes = [...new Set(images.map(({ label }) => label))].sort();
-  const progress = new StepProgress('comparing', ids.length * images.length);
+  const progress = new StepProgress('comparing', versions.length * images.length);
   const rows: Compared[] = [];
   try {
-    for (const id of ids) {
-      const { config } = await repository.find(id.model);
+    for (const { model, version, config } of versions) {
+      const id = { model, version };
       rows.push(
         await withLoader(async (loader) => {
           const served = await loader.load(repository, id, config);
           const { predictions, ...found } = await evaluate(served, samples(served, images, progress), classes);
-          const files = await repository.files(id.model);
-          const bytes = files.get(`${id.version}/${config.default_model_filename || 'model.onnx'}`)?.size ?? 0;
+          const files = await repository.files(model);
+          const bytes = files.get(`${version}/${config.default_model_filename || 'model.onnx'}`)?.size ?? 0;
           await served.unload();
           return { ...id, ...found, predictions, bytes };
         }),
@@ -62,7 +62,7 @@ export async function compare(wanted: readonly string[], options: Comparing): Pr
   console.log(
     table(
       rows.map((row) => {
-        const [low, high] = wilsonInterval(row.correct, row.samples).map(percent);
+        const [low, high] = wilsonInterval(row.correct, row.samples).map((share) => percent(share));
         return {
           model: row.model,
           version: row.version,
@@ -94,17 +94,10 @@ async function* samples(
 }
 
 /** `model`, whose live version is meant, or `model/version`. */
-async function versionOf(repository: ModelRepository, text: string): Promise<{ model: string; version: string }> {
+async function versionOf(repository: ModelRepository, text: string): Promise<FoundVersion> {
   const [model = '', wanted, ...more] = text.split('/');
   if (!isModelName(model) || (wanted !== undefined && !isVersion(wanted)) || more.length > 0) {
     throw new Misuse(`'${text}' is no version; expected MODEL or MODEL/VERSION, like digits/2`);
   }
-  const stored = await repository.find(model);
-  const version = wanted ?? liveVersion(stored);
-  if (version === undefined || !stored.versions.includes(version)) throw new Failure(`'${text}' is not found`);
-  return { model, version };
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(2)} %`;
+  return versionIn(repository, model, wanted);
 }

@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { ensureVenv } from '../../../functions/cli/venv.ts';
 import { servingImageContext } from '../../../infra/images/serving-image.ts';
 import { removeStagingFolders } from '../../../infra/images/staging.ts';
+import { median } from '../load.ts';
 import type { Row, Section, Table } from '../section.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -27,7 +28,6 @@ const CONNECTIONS = 8;
 const TRANSFER_TIMEOUT_MS = 120_000;
 
 const run = promisify(execFile);
-const half = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 const least = (values: readonly number[]): number => Math.min(...values);
 const rounded = (value: number): number => Number(value.toPrecision(3));
 
@@ -89,7 +89,7 @@ async function benchSessions(repository: string, model: string, rounds: number):
     if (!isSame) throw new Error(`${model} answers [${scores}]; expected [${expected}]`);
   }
   const medianOf = (i: number, key: 'create' | 'run' | 'peak'): number =>
-    half((measured[i] ?? []).map((one) => one[key]));
+    median((measured[i] ?? []).map((one) => one[key]));
   return variants.map(({ variant }, i) => ({
     model,
     variant,
@@ -137,7 +137,7 @@ async function benchStarts(scratch: string, rounds: number): Promise<Row[]> {
   return Array.from(times, ([start, all]) => ({
     start,
     'least ms': rounded(least(all)),
-    'median ms': rounded(half(all)),
+    'median ms': rounded(median(all)),
     'of bare': rounded(least(all) / bareMs),
   }));
 }
