@@ -1,16 +1,32 @@
-import { pino } from 'pino';
+import { type DestinationStream, pino } from 'pino';
 import type { Log } from '../inference/ports.ts';
 
-/** Log lines on standard output: JSON, or for a person at a terminal one coloured line each. */
-export async function createLog(terminal: boolean): Promise<Log> {
-  const options = { base: undefined, timestamp: pino.stdTimeFunctions.isoTime };
-  const lines: Log = pino(options);
-  if (!terminal) return lines;
+/** Lines are written a few at a time, as a write costs more than a line... */
+const BUFFER_BYTES = 2048;
+/** ...and this many milliseconds late at most. The end of the process writes what is left. */
+const BUFFER_MS = 100;
+/** Whole lines of several processes stay whole in one pipe up to its PIPE_BUF. */
+const WRITE_BYTES = 4096;
+
+const OPTIONS = { base: undefined, timestamp: pino.stdTimeFunctions.isoTime };
+
+/** Lines of JSON on standard output, each written at once: a function's process is frozen after each answer. */
+export function functionLog(): Log {
+  return pino(OPTIONS);
+}
+
+/** Lines of JSON on standard output, or for a person at a terminal one coloured line each. */
+export async function serverLog(terminal: boolean): Promise<Log> {
+  const log: Log = pino(OPTIONS, terminal ? await colours() : buffered());
+  return log;
+}
+
+function buffered(): DestinationStream {
+  return pino.destination({ sync: false, minLength: BUFFER_BYTES, maxWrite: WRITE_BYTES, periodicFlush: BUFFER_MS });
+}
+
+async function colours(): Promise<DestinationStream> {
   // Only a person needs it.
   const { default: pretty } = await import('pino-pretty');
-  const coloured: Log = pino(
-    options,
-    pretty({ colorize: true, singleLine: true, translateTime: 'HH:MM:ss', sync: true }),
-  );
-  return coloured;
+  return pretty({ colorize: true, singleLine: true, translateTime: 'HH:MM:ss', sync: true });
 }

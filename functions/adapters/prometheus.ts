@@ -1,6 +1,17 @@
 import { freemem, totalmem } from 'node:os';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import {
+  AggregatorRegistry,
+  Counter,
+  collectDefaultMetrics,
+  Gauge,
+  Histogram,
+  type MetricObject,
+  Registry,
+} from 'prom-client';
 import type { CompiledUnused, InferenceRecord, LoadTiming, ModelId, Telemetry } from '../inference/ports.ts';
+
+/** What one process has counted, for the others. */
+export type Snapshot = MetricObject[];
 
 export type PendingRequests = { readonly model: string; readonly version: string; readonly pending: number };
 
@@ -49,6 +60,7 @@ export class PrometheusTelemetry implements Telemetry {
   readonly #loadSeconds = new Gauge({
     name: 'nv_model_load_duration_secs',
     help: 'Seconds that the last load of a model took',
+    aggregator: 'max',
     labelNames: LABELS,
     registers: [this.#registry],
   });
@@ -96,6 +108,7 @@ export class PrometheusTelemetry implements Telemetry {
     new Gauge({
       name: 'nv_cpu_memory_total_bytes',
       help: 'CPU memory in bytes',
+      aggregator: 'first',
       registers,
       collect() {
         this.set(totalmem());
@@ -104,6 +117,7 @@ export class PrometheusTelemetry implements Telemetry {
     new Gauge({
       name: 'nv_cpu_memory_used_bytes',
       help: 'Used CPU memory in bytes',
+      aggregator: 'first',
       registers,
       collect() {
         this.set(totalmem() - freemem());
@@ -149,8 +163,14 @@ export class PrometheusTelemetry implements Telemetry {
     this.#canariesEnded.inc({ model });
   }
 
-  async exposition(): Promise<{ contentType: string; text: string }> {
-    return { contentType: this.#registry.contentType, text: await this.#registry.metrics() };
+  snapshot(): Promise<Snapshot> {
+    return this.#registry.getMetricsAsJSON();
+  }
+
+  /** Of all processes together, this one among them. */
+  async exposition(all: readonly Snapshot[]): Promise<{ contentType: string; text: string }> {
+    const whole = all.length === 1 ? this.#registry : AggregatorRegistry.aggregate([...all]);
+    return { contentType: whole.contentType, text: await whole.metrics() };
   }
 
   #counter(name: string, help: string): Counter<'model' | 'version'> {

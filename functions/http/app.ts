@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { type Context, Hono } from 'hono';
 import { cors } from 'hono/cors';
+import { getPath } from 'hono/utils/url';
 import type { ModelFiles } from '../inference/model-files.ts';
 import type { Log } from '../inference/ports.ts';
 import type { InferenceService } from '../inference/service.ts';
@@ -19,8 +19,12 @@ import { traceId } from './trace.ts';
 export type AppParts = {
   readonly service: InferenceService;
   readonly files: ModelFiles;
+  /** What the whole server has counted, which may be several processes. */
+  readonly statistics: InferenceService['statistics'];
   readonly log: Log;
   readonly access: AccessRules;
+  /** A random UUID, for a request that comes without an identifier. */
+  readonly newId: () => string;
   readonly maxBodyBytes: number;
   /** Origins whose pages may read the answers; empty: none. */
   readonly corsOrigins: readonly string[];
@@ -48,6 +52,8 @@ type RequestLine = {
 
 /** Bodies of requests that carry no tensors. */
 const MAX_CONTROL_BYTES = 1024 * 1024;
+/** Copying less costs less than sending it in parts. */
+const MAX_JOINED_BYTES = 64 * 1024;
 const HEADER_LENGTH = 'Inference-Header-Content-Length';
 /** A report came with the model: whoever made it gets no script, no form and no request to anywhere. */
 const REPORT_HEADERS = {
@@ -59,37 +65,33 @@ const REPORT_HEADERS = {
 const VERSION = '/v2/models/:model/versions/:version{[0-9]+}';
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
-type Env = { Variables: { line: RequestLine } };
+/** A request under way. */
+type Exchange = {
+  readonly line: RequestLine;
+  /** What its answer carries whatever comes of it. Plain, as a `Headers` costs more than all routing. */
+  readonly headers: { [name: string]: string };
+};
+
+type Env = { Bindings: Exchange };
 type Handler = (context: Context<Env>, model: string, version: string | undefined) => Promise<Response> | Response;
 
 /** The Open Inference Protocol over HTTP: a function from a request to a response. */
-export function createApp({ service, files, log, access, maxBodyBytes, corsOrigins, local }: AppParts): Hono<Env> {
-  const app = new Hono<Env>();
+export type App = {
+  readonly routes: readonly { readonly method: string; readonly path: string }[];
+  fetch(request: Request): Promise<Response>;
+};
 
-  app.use(async (context, next) => {
-    const started = performance.now();
-    const headers = context.req.raw.headers;
-    const line: RequestLine = {
-      id: headers.get('x-request-id')?.slice(0, 128) || randomUUID({ disableEntropyCache: true }),
-      trace_id: traceId(headers),
-      bytes_in: 0,
-      bytes_out: 0,
-    };
-    context.set('line', line);
-    context.header('X-Request-Id', line.id);
-    await next();
-    const ms = Math.round((performance.now() - started) * 1000) / 1000;
-    const { method, path } = context.req;
-    log.info({ ...line, method, path: path.slice(0, 256), status: context.res.status, ms }, 'request');
-  });
+export function createApp(parts: AppParts): App {
+  const { service, files, statistics, log, access, maxBodyBytes, corsOrigins, local } = parts;
+  const app = new Hono<Env>();
 
   if (corsOrigins.length > 0)
     app.use(cors({ origin: corsOrigins.includes('*') ? '*' : [...corsOrigins], exposeHeaders: [HEADER_LENGTH] }));
 
-  app.use(async (context, next) => {
+  app.use((context, next) => {
     const isPublic = local?.pages.get(context.req.path)?.isPublic === true;
     checkAccess(context.req.raw.headers, isPublic ? { ...access, token: undefined } : access);
-    await next();
+    return next();
   });
 
   /** Registers one path and answers 405 to its other methods. */
@@ -97,13 +99,13 @@ export function createApp({ service, files, log, access, maxBodyBytes, corsOrigi
     for (const path of paths) {
       app.on(method, path, (context) => {
         const { model, version } = context.req.param() as { model?: string; version?: string };
-        const line = context.get('line');
+        const { line } = context.env;
         if (model !== undefined) line.model = model.slice(0, 128);
         if (version !== undefined) line.version = version;
         return handle(context, model ?? '', version);
       });
       app.all(path, (context) => {
-        context.header('Allow', method === 'GET' ? 'GET, HEAD' : method);
+        context.env.headers.Allow = method === 'GET' ? 'GET, HEAD' : method;
         throw new MethodNotAllowed('Method Not Allowed');
       });
     }
@@ -118,13 +120,13 @@ export function createApp({ service, files, log, access, maxBodyBytes, corsOrigi
   );
   route('GET', ['/v2', '/v2/'], (context) => json(context, service.serverMetadata()));
   route('GET', ['/v2/models'], async (context) => json(context, { models: await service.models() }));
-  route('GET', ['/v2/models/stats'], async (context) => json(context, { model_stats: await service.statistics() }));
+  route('GET', ['/v2/models/stats'], async (context) => json(context, { model_stats: await statistics() }));
   route('POST', ['/v2/repository/index', '/v2/repository/:repository/index'], async (context) => {
     const body = await readBody(context.req.raw, MAX_CONTROL_BYTES);
     return json(context, await service.repositoryIndex(readyOnly(body)));
   });
   route('GET', ofModel('/stats'), async (context, name, version) =>
-    json(context, { model_stats: await service.statistics(name, version) }),
+    json(context, { model_stats: await statistics(name, version) }),
   );
   route('GET', ofModel('/ready'), async (context, name, version) => {
     await service.modelReady(name, version);
@@ -133,14 +135,14 @@ export function createApp({ service, files, log, access, maxBodyBytes, corsOrigi
   for (const verb of ['infer', 'explain'] as const) {
     route('POST', ofModel(`/${verb}`), async (context, name, version) => {
       const received = await readBody(context.req.raw, maxBodyBytes);
-      const line = context.get('line');
+      const { line, headers } = context.env;
       line.bytes_in = received.length;
       const body = await decodeBody(received, context.req.header('Content-Encoding'), maxBodyBytes);
       const length = headerLength(context.req.header(HEADER_LENGTH), body.length);
       const request = length === 0 ? await service.rawRequest(body, name, version) : decodeInferRequest(body, length);
       const response = await service[verb](request, name, version, context.req.header('X-Caller-Id'));
       line.version = response.modelVersion;
-      if (response.timing !== undefined) context.header('Server-Timing', serverTiming(response.timing));
+      if (response.timing !== undefined) headers['Server-Timing'] = serverTiming(response.timing);
       return sendInference(context, encodeInferResponse(response, request));
     });
   }
@@ -175,11 +177,11 @@ export function createApp({ service, files, log, access, maxBodyBytes, corsOrigi
     route('POST', ['/v2/repository/models/:model/load'], async (context, name) => {
       const request = decodeLoadRequest(await readBody(context.req.raw, maxBodyBytes));
       await service.load(name, request);
-      return context.body(null, 200);
+      return send(context, 200, {}, '');
     });
     route('POST', ['/v2/repository/models/:model/unload'], async (context, name) => {
       await service.unload(name);
-      return context.body(null, 200);
+      return send(context, 200, {}, '');
     });
     route('GET', ['/', '/playground/:file', '/docs', '/docs/:file'], async (context) => {
       const page = local.pages.get(context.req.path);
@@ -197,14 +199,32 @@ export function createApp({ service, files, log, access, maxBodyBytes, corsOrigi
   });
 
   app.onError((error, context) => {
-    if (error instanceof UnsupportedEncoding) context.header('Accept-Encoding', ENCODINGS);
+    if (error instanceof UnsupportedEncoding) context.env.headers['Accept-Encoding'] = ENCODINGS;
     if (error instanceof ProtocolError) return fail(context, error.status, error.message, error.retryAfter);
-    const { id } = context.get('line');
+    const { id } = context.env.line;
     log.error({ id, err: error }, 'unexpected error');
     return fail(context, 500, `the server failed at this request; its log has the reason under the id ${id}`);
   });
 
-  return app;
+  return {
+    routes: app.routes,
+    async fetch(request) {
+      const started = performance.now();
+      const exchange = exchangeOf(request.headers, parts.newId);
+      const response = await app.fetch(request, exchange);
+      const ms = Math.round((performance.now() - started) * 1000) / 1000;
+      const { method } = request;
+      const path = getPath(request).slice(0, 256);
+      log.info({ ...exchange.line, method, path, status: response.status, ms }, 'request');
+      return response;
+    },
+  };
+}
+
+function exchangeOf(headers: Headers, newId: () => string): Exchange {
+  const id = headers.get('x-request-id')?.slice(0, 128) || newId();
+  const line = { id, trace_id: traceId(headers) ?? newId().replaceAll('-', ''), bytes_in: 0, bytes_out: 0 };
+  return { line, headers: { 'X-Request-Id': id } };
 }
 
 /** Only this response may be compressed: tritonclient's aio client accepts gzip always, and decodes it only here. */
@@ -215,12 +235,13 @@ async function sendInference(context: Context<Env>, { headerLength, parts }: Enc
       ? JSON_TYPE
       : { 'Content-Type': 'application/octet-stream', [HEADER_LENGTH]: String(headerLength) };
   const encoding = chooseEncoding(context.req.header('Accept-Encoding'), length);
-  const body = encoding === undefined ? undefined : await encodeBody(parts, encoding);
-  context.get('line').bytes_out = body?.length ?? length;
-  if (body !== undefined) return context.body(body, 200, { ...headers, 'Content-Encoding': encoding as string });
-  const [json] = parts;
-  if (parts.length === 1) return context.body(json as Uint8Array<ArrayBuffer>, 200, headers);
-  return context.body(ReadableStream.from(parts), 200, { ...headers, 'Content-Length': String(length) });
+  if (encoding !== undefined) {
+    const body = await encodeBody(parts, encoding);
+    return send(context, 200, { ...headers, 'Content-Encoding': encoding }, body);
+  }
+  if (parts.length === 1) return send(context, 200, headers, parts[0] as Uint8Array<ArrayBuffer>);
+  if (length <= MAX_JOINED_BYTES) return send(context, 200, headers, Buffer.concat(parts, length));
+  return send(context, 200, { ...headers, 'Content-Length': String(length) }, ReadableStream.from(parts), length);
 }
 
 /** Of an answer, in milliseconds (https://www.w3.org/TR/server-timing/): what is left of the caller's time is the way. */
@@ -243,18 +264,20 @@ function json(context: Context<Env>, body: object): Response {
 }
 
 function fail(context: Context<Env>, status: ProtocolError['status'], error: string, retryAfter?: number): Response {
-  if (retryAfter !== undefined) context.header('Retry-After', String(retryAfter));
+  const { headers } = context.env;
+  if (retryAfter !== undefined) headers['Retry-After'] = String(retryAfter);
   // The rest of a body that is refused is not worth reading.
-  if (status === 413) context.header('Connection', 'close');
+  if (status === 413) headers.Connection = 'close';
   return send(context, status, JSON_TYPE, JSON.stringify({ error }));
 }
 
 function send(
-  context: Context<Env>,
+  { env: { line, headers: always } }: Context<Env>,
   status: 200 | ProtocolError['status'],
   headers: Record<string, string>,
-  body: string | Uint8Array<ArrayBuffer>,
+  body: string | Uint8Array<ArrayBuffer> | ReadableStream,
+  bytes = Buffer.byteLength(body as string | Uint8Array),
 ): Response {
-  context.get('line').bytes_out = Buffer.byteLength(body);
-  return context.body(body, status, headers);
+  line.bytes_out = bytes;
+  return new Response(body, { status, headers: { ...always, ...headers } });
 }

@@ -9,6 +9,7 @@ export type AccessRules = {
   readonly token: string | undefined;
 };
 
+const PLAIN_LOOPBACK = /^http:\/\/(?:localhost|127\.0\.0\.1)(?::[0-9]{1,5})?$/;
 const LOOPBACK_NAMES = new Set(['localhost', '127.0.0.1', '[::1]']);
 
 /** @throws Forbidden, Unauthorized */
@@ -33,6 +34,8 @@ export function checkAccess(headers: Headers, rules: AccessRules): void {
 }
 
 function namesLoopback(url: string): boolean {
+  // What nearly every request says, told without taking the URL apart.
+  if (PLAIN_LOOPBACK.test(url)) return true;
   return URL.canParse(url) && LOOPBACK_NAMES.has(new URL(url).hostname);
 }
 

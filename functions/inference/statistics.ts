@@ -27,6 +27,8 @@ type Part =
   | 'cache_hit'
   | 'cache_miss';
 
+const RUN_PARTS = ['compute_input', 'compute_infer', 'compute_output'] as const;
+
 type BatchStatistics = {
   readonly batch_size: number;
   readonly compute_input: Duration;
@@ -90,7 +92,7 @@ function count(duration: Duration, milliseconds: number): void {
   duration.ns += Math.round(milliseconds * 1e6);
 }
 
-function countRun(parts: Pick<BatchStatistics, 'compute_input' | 'compute_infer' | 'compute_output'>, timing: Timing) {
+function countRun(parts: Pick<BatchStatistics, (typeof RUN_PARTS)[number]>, timing: Timing) {
   count(parts.compute_input, timing.input);
   count(parts.compute_infer, timing.infer);
   count(parts.compute_output, timing.output);
@@ -102,4 +104,34 @@ function batch(all: BatchStatistics[], rows: number): BatchStatistics {
   const fresh = { batch_size: rows, compute_input: zero(), compute_infer: zero(), compute_output: zero() };
   all.push(fresh);
   return fresh;
+}
+
+/** What several processes have counted, as if one had. */
+export function summed<One extends ModelStatistics>(all: readonly (readonly One[])[]): One[] {
+  const sums = new Map<string, One>();
+  for (const one of all.flat()) {
+    const key = `${one.name}/${one.version}`;
+    const sum = sums.get(key);
+    if (sum === undefined) sums.set(key, structuredClone(one));
+    else addTo(sum, one);
+  }
+  return [...sums.values()];
+}
+
+function addTo(sum: ModelStatistics, one: ModelStatistics): void {
+  sum.last_inference = Math.max(sum.last_inference, one.last_inference);
+  sum.inference_count += one.inference_count;
+  sum.execution_count += one.execution_count;
+  for (const [part, duration] of Object.entries(one.inference_stats)) {
+    addDuration(sum.inference_stats[part as Part], duration);
+  }
+  for (const { batch_size, ...parts } of one.batch_stats) {
+    const runs = batch(sum.batch_stats, batch_size);
+    for (const part of RUN_PARTS) addDuration(runs[part], parts[part]);
+  }
+}
+
+function addDuration(sum: Duration, { count, ns }: Duration): void {
+  sum.count += count;
+  sum.ns += ns;
 }

@@ -24,6 +24,8 @@ Serves the ONNX models of a folder or S3 bucket through the Open Inference Proto
   MODEL_CACHE_BYTES       disk for models from S3; half of what is free    (none)
   HOST                    address to listen on                             (127.0.0.1)
   PORT                    port to listen on, 0 for any free one            (8080)
+  SERVER_PROCESSES        processes that share the port: as many as cores
+                          where small models answer many requests          (1)
   SERVER_NAME             name in GET /v2                                  (serverless-onnx)
   API_TOKEN               token that requests must carry as
                           'Authorization: Bearer TOKEN', at least 16

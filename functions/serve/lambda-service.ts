@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   fromResponse,
@@ -69,8 +70,11 @@ export async function startLambdaService(
   const app = createApp({
     service,
     files,
+    statistics: (model, version) => service.statistics(model, version),
     log,
     // API Gateway has authenticated the caller.
+    // A snapshot may not hold numbers in store, which all that start from it would use.
+    newId: () => randomUUID({ disableEntropyCache: true }),
     access: { loopbackOnly: false, token: undefined },
     maxBodyBytes: settings.maxBodyBytes,
     corsOrigins: settings.corsOrigins,

@@ -1,6 +1,6 @@
 // The Lambda function's entry. This part runs in INIT: at full CPU, once for each execution environment.
 
-import { createLog } from '../adapters/pino-log.ts';
+import { functionLog } from '../adapters/pino-log.ts';
 import { readLambdaSettings } from './lambda-env.ts';
 import { startLambdaService } from './lambda-service.ts';
 
@@ -11,6 +11,6 @@ export const handler = await startLambdaService(
     cache: '/tmp/models',
     isForSnapshot: process.env.AWS_LAMBDA_INITIALIZATION_TYPE === 'snap-start',
   },
-  await createLog(false),
+  functionLog(),
   (line) => process.stdout.write(line),
 );

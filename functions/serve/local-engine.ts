@@ -6,5 +6,7 @@ import type { LocalSettings } from './local-env.ts';
 
 /** The engine on one machine, whose first child process starts with it. */
 export function localEngine(settings: LocalSettings, log: Log): Engine {
-  return new LanedEngine(new IsolatedEngine({ ...settings, processes: availableParallelism() }, log));
+  const share = (whole: number): number => Math.ceil(whole / settings.processes);
+  const own = { ...settings, processes: share(availableParallelism()), maxQueue: share(settings.maxQueue) };
+  return new LanedEngine(new IsolatedEngine(own, log));
 }

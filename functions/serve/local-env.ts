@@ -14,6 +14,8 @@ export type LocalSettings = {
   readonly modelCacheBytes: number | undefined;
   readonly host: string;
   readonly port: number;
+  /** They share the port, and each has its part of the cores, of the memory for models and of the queue. */
+  readonly processes: number;
   readonly serverName: string;
   readonly apiToken: string | undefined;
   readonly maxBodyBytes: number;
@@ -54,6 +56,13 @@ export function readLocalSettings(env: Environment): LocalSettings {
         '16 characters, or HOST=127.0.0.1',
     );
   }
+  const processes = integer('SERVER_PROCESSES', 1, 1, 64);
+  if (processes > 1 && modelControl === 'explicit') {
+    throw new WrongSetting(
+      `SERVER_PROCESSES is ${processes}, and MODEL_CONTROL is explicit, where a call loads a model into one process; ` +
+        'expected SERVER_PROCESSES=1, or MODEL_CONTROL=all',
+    );
+  }
   return {
     modelRepository,
     modelControl,
@@ -64,6 +73,7 @@ export function readLocalSettings(env: Environment): LocalSettings {
     modelCacheBytes: integer('MODEL_CACHE_BYTES', 0, 1024 ** 2, 1024 ** 5) || undefined,
     host,
     port: integer('PORT', 8080, 0, 65_535),
+    processes,
     serverName: text('SERVER_NAME', 'serverless-onnx'),
     apiToken,
     maxBodyBytes: integer('MAX_BODY_BYTES', 64 * 1024 ** 2, 1, 1024 ** 3),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { totalmem } from 'node:os';
 import { DeferredTelemetry } from '../adapters/deferred-telemetry.ts';
 import { playgroundPage } from '../adapters/playground-page.ts';
@@ -7,9 +8,11 @@ import type { EndCanary, Engine, Log, ModelRepository } from '../inference/ports
 import { Publisher } from '../inference/publisher.ts';
 import type { ModelRegistry } from '../inference/registry.ts';
 import type { InferenceService } from '../inference/service.ts';
+import { summed } from '../inference/statistics.ts';
 import { composeService } from './compose.ts';
 import { localEngine } from './local-engine.ts';
 import { isLoopback, type LocalSettings } from './local-env.ts';
+import { Processes } from './processes.ts';
 
 export type LocalService = {
   readonly app: ReturnType<typeof createApp>;
@@ -29,6 +32,7 @@ export function composeLocalService(
   store: ModelRepository,
   log: Log,
   engine = localEngine(settings, log),
+  processes = new Processes(),
 ): LocalService {
   const telemetry = new DeferredTelemetry(async () => {
     const { PrometheusTelemetry } = await import('../adapters/prometheus.ts');
@@ -45,19 +49,24 @@ export function composeLocalService(
       swapPatienceMs: 0,
       preloadModels: settings.preloadModels ?? [],
       staleMs: settings.repositoryPollSecs * 1000 + POLL_GRACE_MS,
-      modelMemory: settings.modelMemoryBytes ?? Math.floor(machineMemory() * MODEL_MEMORY_SHARE),
-      maxBatcherQueue: settings.maxQueue,
+      modelMemory: Math.floor((settings.modelMemoryBytes ?? machineMemory() * MODEL_MEMORY_SHARE) / settings.processes),
+      maxBatcherQueue: Math.ceil(settings.maxQueue / settings.processes),
     },
   );
+  processes.answer('metrics', async () => (await telemetry.loading()).snapshot());
+  processes.answer('statistics', (...of: string[]) => service.statistics(...of));
+  type Counted = Awaited<ReturnType<InferenceService['statistics']>>;
   const app = createApp({
     service,
     files,
+    statistics: async (...of) => summed(await processes.ask<Counted>('statistics', ...of)),
     log,
+    newId: randomUUID,
     access: { loopbackOnly: isLoopback(settings.host), token: settings.apiToken },
     maxBodyBytes: settings.maxBodyBytes,
     corsOrigins: [],
     local: {
-      metrics: async () => (await telemetry.loading()).exposition(),
+      metrics: async () => (await telemetry.loading()).exposition(await processes.ask('metrics')),
       pages: new Map([...playgroundPage, ...swaggerUi]),
     },
   });

@@ -1,16 +1,18 @@
 // `npm start`: the service on this machine. Read it aloud: settings, parts, wiring, start, drain.
 
+import cluster from 'node:cluster';
 import { stat } from 'node:fs/promises';
 import type { Server } from 'node:http';
 import { flushCompileCache } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { createLog } from '../adapters/pino-log.ts';
+import { serverLog } from '../adapters/pino-log.ts';
 import type { Engine, Log, ModelRepository } from '../inference/ports.ts';
 import { localEngine } from './local-engine.ts';
 import { type LocalSettings, readLocalSettings } from './local-env.ts';
 import { configuredRepository } from './model-repository.ts';
+import type { ToProcess } from './processes.ts';
 import { WrongSetting } from './variables.ts';
 
 /** Of what is free, for models from S3. */
@@ -28,13 +30,17 @@ async function main(): Promise<void> {
       `npm start takes no arguments, got '${argument}'; settings are environment variables: --help`,
     );
   }
-  await serve(readLocalSettings(process.env));
+  const settings = readLocalSettings(process.env);
+  if (settings.processes > 1 && cluster.isPrimary) {
+    const { supervise } = await import('./supervisor.ts');
+    await supervise(settings.processes, await serverLog(process.stdout.isTTY));
+  } else await serve(settings);
 }
 
 async function serve(settings: LocalSettings): Promise<void> {
   const store = await openRepository(settings);
   const terminal = process.stdout.isTTY;
-  const log = await createLog(terminal);
+  const log = await serverLog(terminal);
   // Its child process starts while the rest of the program is read.
   const engine = localEngine(settings, log);
   try {
@@ -44,14 +50,14 @@ async function serve(settings: LocalSettings): Promise<void> {
     const { app, registry, service } = local;
     const server = httpServer((request) => app.fetch(request));
     await listen(server, settings);
-    drainOnSignal(server, engine, log, settings);
+    drainWhenTold(server, engine, log, settings);
     await service.start(settings.preloadModels);
     pollRepository(local, settings);
     const url = urlOf(server.address() as AddressInfo);
-    if (terminal) {
+    if (terminal && !isFurther()) {
       const { banner } = await import('./banner.ts');
       console.log(banner(url, settings, registry.states(), registry.served()));
-    } else log.info({ url, models: registry.states() }, 'serving');
+    } else log.info({ pid: process.pid, url, models: registry.states() }, 'serving');
     // Who is killed leaves it to nobody.
     setImmediate(flushCompileCache);
   } catch (error) {
@@ -100,12 +106,17 @@ function listen(server: Server, { host, port }: LocalSettings): Promise<void> {
   });
 }
 
+/** Of several processes the first speaks for all to a person. */
+function isFurther(): boolean {
+  return cluster.isWorker && cluster.worker?.id !== 1;
+}
+
 const DRAIN_GRACE_MS = 5_000;
 
-/** The first signal lets the requests under way finish; a second one ends the server at once. */
-function drainOnSignal(server: Server, engine: Engine, log: Log, { requestTimeoutMs }: LocalSettings): void {
+/** Told once, the requests under way finish; told twice, the server ends at once. */
+function drainWhenTold(server: Server, engine: Engine, log: Log, { requestTimeoutMs }: LocalSettings): void {
   let draining = false;
-  const drain = (signal: NodeJS.Signals): void => {
+  const drain = (signal: string): void => {
     if (draining) process.exit(1);
     draining = true;
     log.info({ signal }, 'draining: requests under way are answered, new ones are not taken');
@@ -118,8 +129,13 @@ function drainOnSignal(server: Server, engine: Engine, log: Log, { requestTimeou
       process.exit(0);
     });
   };
-  process.on('SIGTERM', drain);
-  process.on('SIGINT', drain);
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    // A terminal tells all processes, and then the supervisor does.
+    process.on(signal, () => cluster.isWorker || drain(signal));
+  }
+  if (!cluster.isWorker) return;
+  process.on('message', ({ type }: ToProcess) => type === 'drain' && drain(type));
+  process.on('disconnect', () => draining || drain('the supervisor ended'));
 }
 
 try {
@@ -127,5 +143,6 @@ try {
 } catch (error) {
   if (!(error instanceof WrongSetting)) throw error;
   console.error(error.message);
-  process.exitCode = 2;
+  // One of several would go on listening to its supervisor.
+  process.exit(2);
 }

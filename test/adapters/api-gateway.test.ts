@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { expect, inject, test } from 'vitest';
 import { fromResponse, toRequest } from '../../functions/adapters/api-gateway.ts';
@@ -40,8 +41,11 @@ class WatchedEngine extends InlineEngine {
   }
 }
 
-/** A binary request of 4,000 numbers whose JSON has spaces up to a length; its way through the whole of the function. */
-async function followed(headerBytes: number): Promise<{ buffer: ArrayBuffer; run: Run; parts: Uint8Array[] }> {
+/** A binary request of `count` numbers whose JSON has spaces up to a length; its way through the whole of the function. */
+async function followed(
+  count: number,
+  headerBytes: number,
+): Promise<{ buffer: ArrayBuffer; run: Run; parts: Uint8Array[] }> {
   const engine = new WatchedEngine(1);
   const silent = { info() {}, warn() {}, error() {} };
   const store = modelRepository(inject('repository'), { folder: '', share: 1 }) as ModelRepository;
@@ -61,9 +65,19 @@ async function followed(headerBytes: number): Promise<{ buffer: ArrayBuffer; run
     },
   );
   const access = { loopbackOnly: false, token: undefined };
-  const app = createApp({ service, files, log: silent, access, maxBodyBytes: 1e8, corsOrigins: [], local: undefined });
-  const values = Float32Array.from({ length: 4_000 }, (_, i) => i);
-  const input = { name: 'INPUT0', datatype: 'FP32', shape: [1, 4_000], parameters: { binary_data_size: 16_000 } };
+  const app = createApp({
+    service,
+    files,
+    statistics: async () => [],
+    log: silent,
+    access,
+    newId: randomUUID,
+    maxBodyBytes: 1e8,
+    corsOrigins: [],
+    local: undefined,
+  });
+  const values = Float32Array.from({ length: count }, (_, i) => i);
+  const input = { name: 'INPUT0', datatype: 'FP32', shape: [1, count], parameters: { binary_data_size: 4 * count } };
   const json = JSON.stringify({ parameters: { binary_data_output: true }, inputs: [input] }).padEnd(headerBytes);
   expect(json).toHaveLength(headerBytes);
   const event = {
@@ -87,7 +101,7 @@ async function followed(headerBytes: number): Promise<{ buffer: ArrayBuffer; run
 const viewOf = (tensors: readonly Tensor[]): Float32Array => (tensors[0] as Tensor).data as Float32Array;
 
 test('an aligned tensor goes from the event to the model, and its output to the answer, without a copy', async () => {
-  const { buffer, run, parts } = await followed(256);
+  const { buffer, run, parts } = await followed(20_000, 256);
   expect(viewOf(run.inputs).buffer).toBe(buffer);
   expect(viewOf(run.inputs).byteOffset).toBe(256);
   expect(parts).toHaveLength(2);
@@ -95,7 +109,13 @@ test('an aligned tensor goes from the event to the model, and its output to the 
 });
 
 test('one that is not aligned is copied, once: nothing but it', async () => {
-  const { buffer, run } = await followed(257);
+  const { buffer, run } = await followed(20_000, 257);
   expect(viewOf(run.inputs).buffer).not.toBe(buffer);
-  expect(viewOf(run.inputs).buffer.byteLength).toBe(16_000);
+  expect(viewOf(run.inputs).buffer.byteLength).toBe(80_000);
+});
+
+test('a small output is sent in one piece with its JSON', async () => {
+  const { run, parts } = await followed(10, 256);
+  expect(parts).toHaveLength(1);
+  expect(Buffer.from(parts[0] as Uint8Array).subarray(-40)).toEqual(Buffer.from(viewOf(run.outputs).buffer, 0, 40));
 });

@@ -5,7 +5,7 @@ import { InlineEngine } from '../../adapters/inline-engine.ts';
 import { threadsOf } from '../../adapters/lambda-cpu.ts';
 import { OrtSession } from '../../adapters/onnxruntime.ts';
 import { OrtCompiler } from '../../adapters/onnxruntime-compiler.ts';
-import { createLog } from '../../adapters/pino-log.ts';
+import { functionLog } from '../../adapters/pino-log.ts';
 import { ModelLoader } from '../../inference/model-loader.ts';
 import { type ToldDecision, toldOf } from '../decisions.ts';
 import { readPlaces } from '../env.ts';
@@ -16,7 +16,7 @@ import type { Judged, TrainedRun } from '../workflow.ts';
 /** As the serving function has it without a setting. */
 const DEFAULT_MAX_BATCH_SIZE = 4;
 
-const log = await createLog(false);
+const log = functionLog();
 const stores = openStores(readPlaces(process.env), '/tmp/models');
 const threads = threadsOf(Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE));
 // Nothing but the function's own timeout ends a model that hangs: then nothing is promoted.

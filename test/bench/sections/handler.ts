@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 // What a request costs beside the model, in one process and without HTTP: the digits, on one thread.
 
 import { join } from 'node:path';
@@ -49,7 +50,17 @@ async function measured(rounds: number): Promise<Row[]> {
   );
   await service.start([MODEL]);
   const access = { loopbackOnly: false, token: undefined };
-  const app = createApp({ service, files, log: silent, access, maxBodyBytes: 1e8, corsOrigins: [], local: undefined });
+  const app = createApp({
+    service,
+    files,
+    statistics: async () => [],
+    log: silent,
+    access,
+    newId: randomUUID,
+    maxBodyBytes: 1e8,
+    corsOrigins: [],
+    local: undefined,
+  });
   const session = await OrtSession.load(join(ARTIFACTS, MODEL, '1/model.onnx'), {}, 1);
 
   const random = seededRandom(1);
