@@ -8,6 +8,9 @@ const BUFFER_MS = 100;
 /** Whole lines of several processes stay whole in one pipe up to its PIPE_BUF. */
 const WRITE_BYTES = 4096;
 
+export const LOG_LEVELS = ['info', 'warn', 'error'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
 const OPTIONS = { base: undefined, timestamp: pino.stdTimeFunctions.isoTime };
 
 /** Lines of JSON on standard output, each written at once: a function's process is frozen after each answer. */
@@ -15,9 +18,9 @@ export function functionLog(): Log {
   return pino(OPTIONS);
 }
 
-/** Lines of JSON on standard output, or for a person at a terminal one coloured line each. */
-export async function serverLog(terminal: boolean): Promise<Log> {
-  const log: Log = pino(OPTIONS, terminal ? await colours() : buffered());
+/** Lines of JSON on standard output, or for a person at a terminal one coloured line each; below `level` none. */
+export async function serverLog(terminal: boolean, level: LogLevel): Promise<Log> {
+  const log: Log = pino({ ...OPTIONS, level }, terminal ? await colours() : buffered());
   return log;
 }
 

@@ -88,13 +88,9 @@ export function createApp(parts: AppParts): App {
   if (corsOrigins.length > 0)
     app.use(cors({ origin: corsOrigins.includes('*') ? '*' : [...corsOrigins], exposeHeaders: [HEADER_LENGTH] }));
 
-  app.use((context, next) => {
-    const isPublic = local?.pages.get(context.req.path)?.isPublic === true;
-    checkAccess(context.req.raw.headers, isPublic ? { ...access, token: undefined } : access);
-    return next();
-  });
-
-  /** Registers one path and answers 405 to its other methods. */
+  /** What is answered to methods that a path does not have. Apart, as a request with one handler is handed to it directly. */
+  const others = new Hono<Env>();
+  /** Registers one path, and that its other methods are answered 405. */
   const route = (method: 'GET' | 'POST', paths: string[], handle: Handler): void => {
     for (const path of paths) {
       app.on(method, path, (context) => {
@@ -104,7 +100,7 @@ export function createApp(parts: AppParts): App {
         if (version !== undefined) line.version = version;
         return handle(context, model ?? '', version);
       });
-      app.all(path, (context) => {
+      others.all(path, (context) => {
         context.env.headers.Allow = method === 'GET' ? 'GET, HEAD' : method;
         throw new MethodNotAllowed('Method Not Allowed');
       });
@@ -112,25 +108,25 @@ export function createApp(parts: AppParts): App {
   };
   const ofModel = (verb: string): string[] => [`/v2/models/:model${verb}`, `${VERSION}${verb}`];
 
-  route('GET', ['/v2/health/live'], (context) => json(context, { live: true }));
+  route('GET', ['/v2/health/live'], (context) => json(context.env, { live: true }));
   route('GET', ['/v2/health/ready'], async (context) =>
     (await service.ready())
-      ? json(context, { live: true, ready: true })
-      : fail(context, 503, 'the server is not ready', 1),
+      ? json(context.env, { live: true, ready: true })
+      : fail(context.env, 503, 'the server is not ready', 1),
   );
-  route('GET', ['/v2', '/v2/'], (context) => json(context, service.serverMetadata()));
-  route('GET', ['/v2/models'], async (context) => json(context, { models: await service.models() }));
-  route('GET', ['/v2/models/stats'], async (context) => json(context, { model_stats: await statistics() }));
+  route('GET', ['/v2', '/v2/'], (context) => json(context.env, service.serverMetadata()));
+  route('GET', ['/v2/models'], async (context) => json(context.env, { models: await service.models() }));
+  route('GET', ['/v2/models/stats'], async (context) => json(context.env, { model_stats: await statistics() }));
   route('POST', ['/v2/repository/index', '/v2/repository/:repository/index'], async (context) => {
     const body = await readBody(context.req.raw, MAX_CONTROL_BYTES);
-    return json(context, await service.repositoryIndex(readyOnly(body)));
+    return json(context.env, await service.repositoryIndex(readyOnly(body)));
   });
   route('GET', ofModel('/stats'), async (context, name, version) =>
-    json(context, { model_stats: await statistics(name, version) }),
+    json(context.env, { model_stats: await statistics(name, version) }),
   );
   route('GET', ofModel('/ready'), async (context, name, version) => {
     await service.modelReady(name, version);
-    return json(context, { name, ready: true });
+    return json(context.env, { name, ready: true });
   });
   for (const verb of ['infer', 'explain'] as const) {
     route('POST', ofModel(`/${verb}`), async (context, name, version) => {
@@ -147,75 +143,88 @@ export function createApp(parts: AppParts): App {
     });
   }
   route('GET', ofModel('/config'), async (context, name, version) =>
-    json(context, await service.modelConfig(name, version)),
+    json(context.env, await service.modelConfig(name, version)),
   );
   route('GET', ['/v2/models/:model/release'], async (context, name) =>
-    send(context, 200, JSON_TYPE, await files.release(name)),
+    send(context.env, 200, JSON_TYPE, await files.release(name)),
   );
   route('GET', [`${VERSION}/metrics`], async (context, name, version = '') =>
-    send(context, 200, JSON_TYPE, await files.ofVersion(name, version, 'metrics.json')),
+    send(context.env, 200, JSON_TYPE, await files.ofVersion(name, version, 'metrics.json')),
   );
   route('GET', [`${VERSION}/report`], async (context, name, version = '') =>
-    send(context, 200, REPORT_HEADERS, await files.ofVersion(name, version, 'report.html')),
+    send(context.env, 200, REPORT_HEADERS, await files.ofVersion(name, version, 'report.html')),
   );
   route('GET', ['/v2/models/:model/samples'], async (context, name) =>
-    json(context, { samples: await files.samples(name) }),
+    json(context.env, { samples: await files.samples(name) }),
   );
   route('GET', ['/v2/models/:model/samples/:file'], async (context, name) => {
     const file = context.req.param('file') ?? '';
     const bytes = await files.sample(name, file);
-    return send(context, 200, imageHeaders(file), bytes);
+    return send(context.env, 200, imageHeaders(file), bytes);
   });
   route('GET', ofModel(''), async (context, name, version) =>
-    json(context, await service.modelMetadata(name, version)),
+    json(context.env, await service.modelMetadata(name, version)),
   );
   route('GET', ['/openapi.json'], (context) => {
     const { name, version } = service.serverMetadata();
-    return json(context, openApi(name, version, local !== undefined));
+    return json(context.env, openApi(name, version, local !== undefined));
   });
   if (local !== undefined) {
     route('POST', ['/v2/repository/models/:model/load'], async (context, name) => {
       const request = decodeLoadRequest(await readBody(context.req.raw, maxBodyBytes));
       await service.load(name, request);
-      return send(context, 200, {}, '');
+      return send(context.env, 200, {}, '');
     });
     route('POST', ['/v2/repository/models/:model/unload'], async (context, name) => {
       await service.unload(name);
-      return send(context, 200, {}, '');
+      return send(context.env, 200, {}, '');
     });
     route('GET', ['/', '/playground/:file', '/docs', '/docs/:file'], async (context) => {
       const page = local.pages.get(context.req.path);
       if (page === undefined) throw new NotFound('Not Found');
-      return send(context, 200, pageHeaders(page), await page.read());
+      return send(context.env, 200, pageHeaders(page), await page.read());
     });
     route('GET', ['/metrics'], async (context) => {
       const { contentType, text } = await local.metrics();
-      return send(context, 200, { 'Content-Type': contentType }, text);
+      return send(context.env, 200, { 'Content-Type': contentType }, text);
     });
   }
 
-  app.notFound(() => {
+  /** Only a method that the path does not have is answered there. */
+  app.notFound((context) => others.fetch(context.req.raw, context.env));
+  others.notFound(() => {
     throw new NotFound('Not Found');
   });
 
-  app.onError((error, context) => {
-    if (error instanceof UnsupportedEncoding) context.env.headers['Accept-Encoding'] = ENCODINGS;
-    if (error instanceof ProtocolError) return fail(context, error.status, error.message, error.retryAfter);
-    const { id } = context.env.line;
+  const failed = (error: unknown, exchange: Exchange): Response => {
+    if (error instanceof UnsupportedEncoding) exchange.headers['Accept-Encoding'] = ENCODINGS;
+    if (error instanceof ProtocolError) return fail(exchange, error.status, error.message, error.retryAfter);
+    const { id } = exchange.line;
     log.error({ id, err: error }, 'unexpected error');
-    return fail(context, 500, `the server failed at this request; its log has the reason under the id ${id}`);
-  });
+    return fail(exchange, 500, `the server failed at this request; its log has the reason under the id ${id}`);
+  };
+  for (const routes of [app, others]) routes.onError((error, { env }) => failed(error, env));
+
+  const answer = (request: Request, path: string, exchange: Exchange): Response | Promise<Response> => {
+    try {
+      const isPublic = local?.pages.get(path)?.isPublic === true;
+      checkAccess(request.headers, isPublic ? { ...access, token: undefined } : access);
+    } catch (error) {
+      return failed(error, exchange);
+    }
+    return app.fetch(request, exchange);
+  };
 
   return {
     routes: app.routes,
     async fetch(request) {
       const started = performance.now();
+      const path = getPath(request);
       const exchange = exchangeOf(request.headers, parts.newId);
-      const response = await app.fetch(request, exchange);
+      const response = await answer(request, path, exchange);
       const ms = Math.round((performance.now() - started) * 1000) / 1000;
       const { method } = request;
-      const path = getPath(request).slice(0, 256);
-      log.info({ ...exchange.line, method, path, status: response.status, ms }, 'request');
+      log.info({ ...exchange.line, method, path: path.slice(0, 256), status: response.status, ms }, 'request');
       return response;
     },
   };
@@ -237,11 +246,11 @@ async function sendInference(context: Context<Env>, { headerLength, parts }: Enc
   const encoding = chooseEncoding(context.req.header('Accept-Encoding'), length);
   if (encoding !== undefined) {
     const body = await encodeBody(parts, encoding);
-    return send(context, 200, { ...headers, 'Content-Encoding': encoding }, body);
+    return send(context.env, 200, { ...headers, 'Content-Encoding': encoding }, body);
   }
-  if (parts.length === 1) return send(context, 200, headers, parts[0] as Uint8Array<ArrayBuffer>);
-  if (length <= MAX_JOINED_BYTES) return send(context, 200, headers, Buffer.concat(parts, length));
-  return send(context, 200, { ...headers, 'Content-Length': String(length) }, ReadableStream.from(parts), length);
+  if (parts.length === 1) return send(context.env, 200, headers, parts[0] as Uint8Array<ArrayBuffer>);
+  if (length <= MAX_JOINED_BYTES) return send(context.env, 200, headers, Buffer.concat(parts, length));
+  return send(context.env, 200, headers, ReadableStream.from(parts), length);
 }
 
 /** Of an answer, in milliseconds (https://www.w3.org/TR/server-timing/): what is left of the caller's time is the way. */
@@ -259,25 +268,25 @@ function imageHeaders(file: string): Record<string, string> {
   };
 }
 
-function json(context: Context<Env>, body: object): Response {
-  return send(context, 200, JSON_TYPE, JSON.stringify(body));
+function json(exchange: Exchange, body: object): Response {
+  return send(exchange, 200, JSON_TYPE, JSON.stringify(body));
 }
 
-function fail(context: Context<Env>, status: ProtocolError['status'], error: string, retryAfter?: number): Response {
-  const { headers } = context.env;
+function fail(exchange: Exchange, status: ProtocolError['status'], error: string, retryAfter?: number): Response {
+  const { headers } = exchange;
   if (retryAfter !== undefined) headers['Retry-After'] = String(retryAfter);
   // The rest of a body that is refused is not worth reading.
   if (status === 413) headers.Connection = 'close';
-  return send(context, status, JSON_TYPE, JSON.stringify({ error }));
+  return send(exchange, status, JSON_TYPE, JSON.stringify({ error }));
 }
 
 function send(
-  { env: { line, headers: always } }: Context<Env>,
+  { line, headers: always }: Exchange,
   status: 200 | ProtocolError['status'],
   headers: Record<string, string>,
   body: string | Uint8Array<ArrayBuffer> | ReadableStream,
   bytes = Buffer.byteLength(body as string | Uint8Array),
 ): Response {
   line.bytes_out = bytes;
-  return new Response(body, { status, headers: { ...always, ...headers } });
+  return new Response(body, { status, headers: { ...always, ...headers, 'Content-Length': String(bytes) } });
 }

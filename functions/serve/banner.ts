@@ -30,6 +30,7 @@ Serves the ONNX models of a folder or S3 bucket through the Open Inference Proto
   API_TOKEN               token that requests must carry as
                           'Authorization: Bearer TOKEN', at least 16
                           characters; required when HOST is not loopback   (none)
+  LOG_LEVEL               info: a line for each request, too; warn; error  (info)
   MAX_BODY_BYTES          largest request body                             (67108864)
   REQUEST_TIMEOUT_MS      deadline of a request                            (30000)
   LOAD_TIMEOUT_MS         longest time that loading a model may take       (120000)

@@ -1,3 +1,4 @@
+import { LOG_LEVELS, type LogLevel } from '../adapters/pino-log.ts';
 import { type Environment, variablesOf, WrongSetting } from './variables.ts';
 
 /** The settings of the local server. Every field is one environment variable; docs/configuration.md explains them. */
@@ -18,6 +19,7 @@ export type LocalSettings = {
   readonly processes: number;
   readonly serverName: string;
   readonly apiToken: string | undefined;
+  readonly logLevel: LogLevel;
   readonly maxBodyBytes: number;
   readonly requestTimeoutMs: number;
   readonly loadTimeoutMs: number;
@@ -43,6 +45,10 @@ export function readLocalSettings(env: Environment): LocalSettings {
   const modelControl = text('MODEL_CONTROL', 'all');
   if (modelControl !== 'all' && modelControl !== 'explicit') {
     throw new WrongSetting(`MODEL_CONTROL is '${modelControl}'; expected all or explicit`);
+  }
+  const logLevel = LOG_LEVELS.find((level) => level === text('LOG_LEVEL', 'info'));
+  if (logLevel === undefined) {
+    throw new WrongSetting(`LOG_LEVEL is '${env.LOG_LEVEL}'; expected one of ${LOG_LEVELS.join(', ')}`);
   }
   const apiToken = env.API_TOKEN?.trim() || undefined;
   if (apiToken !== undefined && !/^[\x21-\x7e]{16,}$/.test(apiToken)) {
@@ -76,6 +82,7 @@ export function readLocalSettings(env: Environment): LocalSettings {
     processes,
     serverName: text('SERVER_NAME', 'serverless-onnx'),
     apiToken,
+    logLevel,
     maxBodyBytes: integer('MAX_BODY_BYTES', 64 * 1024 ** 2, 1, 1024 ** 3),
     requestTimeoutMs: integer('REQUEST_TIMEOUT_MS', 30_000, 1, 3_600_000),
     loadTimeoutMs: integer('LOAD_TIMEOUT_MS', 120_000, 1, 3_600_000),

@@ -33,14 +33,14 @@ async function main(): Promise<void> {
   const settings = readLocalSettings(process.env);
   if (settings.processes > 1 && cluster.isPrimary) {
     const { supervise } = await import('./supervisor.ts');
-    await supervise(settings.processes, await serverLog(process.stdout.isTTY));
+    await supervise(settings.processes, await serverLog(process.stdout.isTTY, settings.logLevel));
   } else await serve(settings);
 }
 
 async function serve(settings: LocalSettings): Promise<void> {
   const store = await openRepository(settings);
   const terminal = process.stdout.isTTY;
-  const log = await serverLog(terminal);
+  const log = await serverLog(terminal, settings.logLevel);
   // Its child process starts while the rest of the program is read.
   const engine = localEngine(settings, log);
   try {

@@ -22,6 +22,7 @@ describe('wrong settings end the server with one sentence and exit code 2', () =
     [{ MAX_BODY_BYTES: '1e6' }, /^MAX_BODY_BYTES is '1e6'; expected an integer from 1/],
     [{ REQUEST_TIMEOUT_MS: '0' }, /^REQUEST_TIMEOUT_MS is '0'; expected/],
     [{ MODEL_CONTROL: 'poll' }, /^MODEL_CONTROL is 'poll'; expected all or explicit$/],
+    [{ LOG_LEVEL: 'loud' }, /^LOG_LEVEL is 'loud'; expected one of info, warn, error$/],
     [{ MAX_QUEUE_SIZE: 'many' }, /^MAX_QUEUE_SIZE is 'many'; expected/],
     [{ SERVER_PROCESSES: '0' }, /^SERVER_PROCESSES is '0'; expected an integer from 1 to 64$/],
     [
@@ -80,6 +81,7 @@ test('--help lists every setting with its default', () => {
     SERVER_PROCESSES: '1',
     SERVER_NAME: 'serverless-onnx',
     API_TOKEN: 'none',
+    LOG_LEVEL: 'info',
     MAX_BODY_BYTES: '67108864',
     REQUEST_TIMEOUT_MS: '30000',
     LOAD_TIMEOUT_MS: '120000',
