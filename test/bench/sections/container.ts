@@ -73,8 +73,13 @@ async function bench(docker: Docker, { quick, scratch, progress }: Context): Pro
   await publishLarge('resnet50', join(scratch, 'made'), bucket);
   const large = join(bucket, 'resnet50/1/model.onnx');
   // Not published, so that it has no compiled file: as ours would serve it without.
-  mkdirSync(join(bucket, 'plain/1'), { recursive: true });
-  cpSync(large, join(bucket, 'plain/1/model.onnx'));
+  for (const [model, file] of [
+    ['plain', large],
+    ['digits', DIGITS],
+  ] as const) {
+    mkdirSync(join(bucket, model, '1'), { recursive: true });
+    cpSync(file, join(bucket, model, '1/model.onnx'));
+  }
   const digits = await asked('digits', DIGITS, { name: 'image', shape: [1, 3, 32, 32] });
   const resnet50 = await asked('resnet50', large, { name: 'pixels', shape: [1, 3, 224, 224] });
 
@@ -89,6 +94,8 @@ async function bench(docker: Docker, { quick, scratch, progress }: Context): Pro
     const starts: Start[] = [
       { ...ofOurs, ...digits, what: 'digits, in the image', from: BAKED },
       { ...ofPython, ...digits, what: 'digits, in the image', from: BAKED },
+      { ...ofOurs, ...digits, what: 'digits, from S3', from: 's3://bucket' },
+      { ...ofPython, ...digits, what: 'digits, from S3', from: 's3://bucket' },
       { ...ofOurs, ...resnet50, what: 'resnet50, compiled, from S3', from: 's3://bucket' },
       { ...ofOurs, ...resnet50, model: 'plain', what: 'resnet50, plain, from S3', from: 's3://bucket' },
       { ...ofPython, ...resnet50, model: 'plain', what: 'resnet50, plain, from S3', from: 's3://bucket' },
@@ -113,9 +120,11 @@ async function bench(docker: Docker, { quick, scratch, progress }: Context): Pro
 
 function rowsOf(starts: readonly Start[], measured: readonly Split[][]): Row[] {
   const fastest = measured.map((splits) => splits.toSorted((a, b) => a.total - b.total)[0] as Split);
-  return starts.map(({ what, runtime, input }, i): Row => {
+  return starts.map(({ what, runtime, input, from }, i): Row => {
     const { ready, download, session, run, total } = fastest[i] as Split;
-    const peer = starts.findIndex((other) => other.runtime === 'Python' && other.input === input);
+    const peer = starts.findIndex(
+      (other) => other.runtime === 'Python' && other.input === input && other.from === from,
+    );
     return {
       model: what,
       function: runtime,
