@@ -24,6 +24,8 @@ export type WatchDownload = (label: string, bytes: number) => { add(bytes: numbe
 /** S3 gives one connection 85 to 90 MB/s and asks for ranges of 8 to 16 MB (its performance guidelines). */
 const RANGE_BYTES = 8 * 1024 * 1024;
 const CONNECTIONS = 8;
+/** What is written, and read again for the hash, at a time. */
+const PIECE_BYTES = 512 * 1024;
 /** Times that a range goes on where its connection broke off. */
 const RESUMES = 3;
 
@@ -68,14 +70,20 @@ async function downloadFile(target: string, remote: RemoteFile, get: GetRange): 
         range.done.resolve();
       }
     };
-    // Behind the connections, in the order of the file: what was just written is still in memory.
+    // Behind the connections, in the order of the file: what was just written is still in memory. One piece after the other
+    // comes into the same memory, as fresh pages would take longer than the hash.
     const hashed = async (): Promise<void> => {
       if (remote.sha256 === undefined) return;
       const hash = createHash('sha256');
+      const piece = Buffer.allocUnsafe(Math.min(remote.size, PIECE_BYTES));
       for (const { start, end, done } of ranges) {
         await done.promise;
-        const { buffer } = await file.read(Buffer.allocUnsafe(end - start), 0, end - start, start);
-        hash.update(buffer);
+        for (let at = start; at < end; ) {
+          const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, end - at), at);
+          if (bytesRead === 0) throw new Error(`the file ended after ${at} of ${remote.size} bytes`);
+          hash.update(piece.subarray(0, bytesRead));
+          at += bytesRead;
+        }
       }
       checkHash(remote.path, hash.digest('hex'), remote.sha256);
     };
@@ -97,12 +105,39 @@ async function downloadRange(
     if (tries > RESUMES) throw new Unavailable('the model repository broke off its answer too often', 1);
     const chunks = (await get(remote, at, end))[Symbol.asyncIterator]();
     // What a broken connection has brought is kept; the next one goes on from there.
-    for (let chunk = await nextOf(chunks); chunk !== undefined; chunk = await nextOf(chunks)) {
-      const bytes = chunk.subarray(0, end - at);
-      await file.write(bytes, 0, bytes.length, at);
-      at += bytes.length;
+    for (let piece = await nextPiece(chunks); piece.length > 0; piece = await nextPiece(chunks)) {
+      const parts = upTo(end - at, piece);
+      const { bytesWritten } = await file.writev(parts, at);
+      at += bytesWritten;
+      // A disk that takes a part only is full: the next try is told so.
+      if (bytesWritten < bytesOf(parts)) await chunks.return?.();
     }
   }
+}
+
+/** As many chunks as make a write worth its while; none when there are no more. */
+async function nextPiece(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array[]> {
+  const piece: Uint8Array[] = [];
+  for (let bytes = 0; bytes < PIECE_BYTES; bytes += piece.at(-1)?.length ?? 0) {
+    const chunk = await nextOf(chunks);
+    if (chunk === undefined) break;
+    piece.push(chunk);
+  }
+  return piece;
+}
+
+/** What a server sends beyond the range is not wanted. */
+function upTo(limit: number, piece: readonly Uint8Array[]): Uint8Array[] {
+  let left = limit;
+  return piece.map((chunk) => {
+    const wanted = chunk.subarray(0, left);
+    left -= wanted.length;
+    return wanted;
+  });
+}
+
+function bytesOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, { length }) => sum + length, 0);
 }
 
 async function nextOf(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array | undefined> {
