@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { Unavailable } from '../protocol/errors.ts';
 import { checkHash, checkPath } from './file-check.ts';
 
@@ -16,7 +17,7 @@ export type RemoteFile = {
 };
 
 /** The bytes of a file from `start` up to, not including, `end`. @throws when the file is another one by now */
-export type GetRange = (file: RemoteFile, start: number, end: number) => Promise<AsyncIterable<Uint8Array>>;
+export type GetRange = (file: RemoteFile, start: number, end: number) => Promise<Readable>;
 
 /** Shows a download that has begun: what it is of, and how many bytes it has in all. */
 export type WatchDownload = (label: string, bytes: number) => { add(bytes: number): void; end(): void };
@@ -103,27 +104,56 @@ async function downloadRange(
   let at = start;
   for (let tries = 0; at < end; tries++) {
     if (tries > RESUMES) throw new Unavailable('the model repository broke off its answer too often', 1);
-    const chunks = (await get(remote, at, end))[Symbol.asyncIterator]();
     // What a broken connection has brought is kept; the next one goes on from there.
-    for (let piece = await nextPiece(chunks); piece.length > 0; piece = await nextPiece(chunks)) {
+    for await (const piece of piecesOf(await get(remote, at, end))) {
       const parts = upTo(end - at, piece);
       const { bytesWritten } = await file.writev(parts, at);
       at += bytesWritten;
       // A disk that takes a part only is full: the next try is told so.
-      if (bytesWritten < bytesOf(parts)) await chunks.return?.();
+      if (bytesWritten < bytesOf(parts)) break;
     }
   }
 }
 
-/** As many chunks as make a write worth its while; none when there are no more. */
-async function nextPiece(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array[]> {
-  const piece: Uint8Array[] = [];
-  for (let bytes = 0; bytes < PIECE_BYTES; bytes += piece.at(-1)?.length ?? 0) {
-    const chunk = await nextOf(chunks);
-    if (chunk === undefined) break;
+/**
+ * The chunks of a stream, as many at a time as make a write worth its while; the next ones come meanwhile. Iterating the
+ * stream itself would copy chunks together. Ends where the stream ends or breaks off.
+ */
+async function* piecesOf(body: Readable): AsyncGenerator<Uint8Array[]> {
+  let piece: Uint8Array[] = [];
+  let bytes = 0;
+  let isOver = false;
+  let wake = (): void => {};
+  const over = (): void => {
+    isOver = true;
+    wake();
+  };
+  body.on('end', over).on('error', over).on('close', over);
+  body.on('data', (chunk: Uint8Array) => {
     piece.push(chunk);
+    bytes += chunk.length;
+    if (bytes < PIECE_BYTES) return;
+    body.pause();
+    wake();
+  });
+  body.resume();
+  try {
+    for (;;) {
+      if (bytes < PIECE_BYTES && !isOver) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+      if (piece.length === 0) return;
+      const full = piece;
+      piece = [];
+      bytes = 0;
+      body.resume();
+      yield full;
+    }
+  } finally {
+    if (!isOver) body.destroy();
   }
-  return piece;
 }
 
 /** What a server sends beyond the range is not wanted. */
@@ -138,13 +168,4 @@ function upTo(limit: number, piece: readonly Uint8Array[]): Uint8Array[] {
 
 function bytesOf(parts: readonly Uint8Array[]): number {
   return parts.reduce((sum, { length }) => sum + length, 0);
-}
-
-async function nextOf(chunks: AsyncIterator<Uint8Array>): Promise<Uint8Array | undefined> {
-  try {
-    const { done, value } = await chunks.next();
-    return done ? undefined : value;
-  } catch {
-    return undefined;
-  }
 }
