@@ -9,6 +9,8 @@ const CONNECT_TIMEOUT_MS = 2_000;
 const SOCKET_TIMEOUT_MS = 10_000;
 const TRIES = 3;
 const FIRST_PAUSE_MS = 100;
+/** Credentials change every few hours, and keys with each day. */
+const MAX_KEYS = 4;
 
 /** S3 has refused a request. */
 export class S3Refused extends Error {
@@ -41,6 +43,8 @@ export class S3Reader {
   readonly #agents = { 'http:': new HttpAgent({ keepAlive: true }), 'https:': new HttpsAgent({ keepAlive: true }) };
   #region = process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION ?? 'us-east-1';
   #credentials: (() => Promise<Credentials>) | undefined;
+  /** Of the credentials, for a day each. */
+  readonly #keys = new Map<string, ArrayBuffer>();
 
   constructor(bucket: string) {
     this.#bucket = bucket;
@@ -69,6 +73,7 @@ export class S3Reader {
   disconnect(): void {
     for (const agent of Object.values(this.#agents)) agent.destroy();
     this.#credentials = undefined;
+    this.#keys.clear();
   }
 
   /** Tries again what may pass: broken connections, and a service that is too busy. */
@@ -94,7 +99,9 @@ export class S3Reader {
   ): Promise<IncomingMessage> {
     const url = this.#url(path);
     const credentials = await this.#signer();
-    const signed = await signedHeaders({ service: 's3', region: this.#region, credentials }, method, url, headers);
+    if (this.#keys.size > MAX_KEYS) this.#keys.clear();
+    const service = { service: 's3', region: this.#region, credentials };
+    const signed = await signedHeaders(service, method, url, headers, this.#keys);
     const answer = await this.#send(method, url, signed, isFresh);
     const { statusCode = 0 } = answer;
     if (statusCode >= 200 && statusCode < 300) return answer;

@@ -96,7 +96,8 @@ export class S3Store implements ModelStore {
         downloadFolder(target, files, async ({ path, etag }, start, end) => {
           shown ??= this.#watch?.(`${model} ${version}`, bytes);
           const range = { 'if-match': etag, range: `bytes=${start}-${end - 1}` };
-          return counted(await this.get(`${model}/${version}/${path}`, range), shown?.add);
+          const body = await this.get(`${model}/${version}/${path}`, range);
+          return body.on('data', ({ length }: Uint8Array) => shown?.add(length)).pause();
         }),
       );
       return { path: join(folder, filename), bytes, done };
@@ -191,16 +192,6 @@ export class S3Store implements ModelStore {
 
   protected get(path: string, headers: { readonly [name: string]: string } = {}): Promise<IncomingMessage> {
     return answered(this.reader.get(this.key(path).Key, headers));
-  }
-}
-
-async function* counted(
-  body: AsyncIterable<Uint8Array>,
-  add: ((bytes: number) => void) | undefined,
-): AsyncIterable<Uint8Array> {
-  for await (const chunk of body) {
-    add?.(chunk.length);
-    yield chunk;
   }
 }
 

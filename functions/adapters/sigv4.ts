@@ -27,13 +27,18 @@ export async function sign(
   return new Request(signed.url, { method, headers: signed.headers, redirect: 'manual', ...content });
 }
 
-/** The headers of a request without a body, with AWS Signature Version 4 among them. */
+/**
+ * The headers of a request without a body, with AWS Signature Version 4 among them.
+ * @param keys what is made of the credentials for a day, for the next request
+ */
 export async function signedHeaders(
   { service, region, credentials }: SignedService,
   method: string,
   url: URL,
   headers: { readonly [name: string]: string },
+  keys: Map<string, ArrayBuffer>,
 ): Promise<{ [name: string]: string }> {
-  const signer = new AwsV4Signer({ ...credentials, service, region, method, url: url.href, headers: { ...headers } });
+  const request = { service, region, method, url: url.href, headers: { ...headers } };
+  const signer = new AwsV4Signer({ ...credentials, ...request, cache: keys });
   return Object.fromEntries((await signer.sign()).headers);
 }

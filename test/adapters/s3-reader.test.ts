@@ -3,6 +3,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { AwsV4Signer } from 'aws4fetch';
 import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import { S3Reader } from '../../functions/adapters/s3-reader.ts';
 
@@ -61,6 +62,29 @@ test('a key is asked for whole, signed for its region, with the session of its c
   expect(await text(await new S3Reader('bucket').get('a b/c+d&é.onnx', { range: 'bytes=0-6' }))).toBe('token');
   expect(asked[0]?.url).toBe('/bucket/a%20b/c%2Bd%26%C3%A9.onnx');
   expect(asked[0]?.authorization).toMatch(/^AWS4-HMAC-SHA256 Credential=key\/\d{8}\/eu-central-1\/s3\/aws4_request, /);
+});
+
+test('each request is signed anew, by the credentials that are there then', async () => {
+  const signed: [found: string, expected: string][] = [];
+  answer = async ({ headers, url }, response) => {
+    const signer = new AwsV4Signer({
+      url: `${process.env.AWS_ENDPOINT_URL}${url}`,
+      accessKeyId: process.env.AWS_ACCESS_KEY_ID ?? '',
+      secretAccessKey: process.env.AWS_SECRET_ACCESS_KEY ?? '',
+      sessionToken: 'token',
+      service: 's3',
+      region: 'eu-central-1',
+      datetime: String(headers['x-amz-date']),
+    });
+    signed.push([headers.authorization ?? '', (await signer.sign()).headers.get('authorization') ?? '']);
+    response.end('found');
+  };
+  const reader = new S3Reader('bucket');
+  for (const secret of ['secret', 'secret', 'other', 'secret']) {
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', secret);
+    await text(await reader.get('key'));
+  }
+  expect(signed.map(([found]) => found)).toEqual(signed.map(([, expected]) => expected));
 });
 
 test('a bucket of another region is asked there', async () => {

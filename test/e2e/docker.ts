@@ -56,6 +56,13 @@ export async function startDocker(): Promise<Docker> {
   };
 }
 
+/** Where containers reach this machine. An engine that has just made its first network does not tell: it takes the first. */
+export function bridgeAddress(docker: Docker): string {
+  const both = '{{with index .IPAM.Config 0}}{{.Gateway}} {{.Subnet}}{{end}}';
+  const [gateway, subnet = ''] = docker.run('network', 'inspect', 'bridge', '--format', both).trimEnd().split(' ');
+  return gateway || subnet.replace(/\.\d+\/\d+$/, '.1');
+}
+
 function dockerAt(variables: { readonly [name: string]: string }): Omit<Docker, 'stop'> {
   // The builder that is part of every engine: the other one comes as a plugin, which Debian does not have.
   const env = { ...variables, DOCKER_BUILDKIT: '0' };

@@ -1,16 +1,15 @@
 // The project, deployed: its own stacks by the unmodified CDK CLI, on a local AWS that runs the function in Docker.
 
-import { execFileSync, spawnSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { type LocalAws, startLocalAws } from '../setup/local-aws.ts';
-import { type Docker, startDocker } from './docker.ts';
+import { builtBaseImage } from './base-image.ts';
+import { bridgeAddress, type Docker, startDocker } from './docker.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const CDK = join(ROOT, 'node_modules/aws-cdk/bin/cdk');
-const BASE_IMAGE = join(import.meta.dirname, 'base-image');
 
 export class LocalDeployment {
   readonly docker: Docker;
@@ -141,25 +140,3 @@ type AssetManifest = {
     };
   };
 };
-
-/** Where containers reach this machine. An engine that has just made its first network does not tell: it takes the first. */
-function bridgeAddress(docker: Docker): string {
-  const both = '{{with index .IPAM.Config 0}}{{.Gateway}} {{.Subnet}}{{end}}';
-  const [gateway, subnet = ''] = docker.run('network', 'inspect', 'bridge', '--format', both).trimEnd().split(' ');
-  return gateway || subnet.replace(/\.\d+\/\d+$/, '.1');
-}
-
-/** @returns the tag of the image that stands for AWS's; it changes with what it is made of */
-function builtBaseImage(docker: Docker): string {
-  const hash = createHash('sha256').update(process.version);
-  for (const file of readdirSync(BASE_IMAGE).sort()) hash.update(readFileSync(join(BASE_IMAGE, file)));
-  const tag = `serverless-onnx-e2e:${hash.digest('hex').slice(0, 16)}`;
-  if (docker.run('images', '--quiet', tag) === '') {
-    const prefix = dirname(dirname(process.execPath));
-    execFileSync(join(BASE_IMAGE, 'build.sh'), [tag, prefix], {
-      env: { ...process.env, ...docker.env },
-      stdio: ['ignore', 'inherit', 'inherit'],
-    });
-  }
-  return tag;
-}

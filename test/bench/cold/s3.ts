@@ -1,5 +1,5 @@
-// A process that answers as S3 does for a folder, as far as reading goes: `s3.ts FOLDER MEGABYTES_PER_SECOND`; 0 is no limit.
-// Prints its port. The bucket is called `bucket`.
+// A process that answers as S3 does for a folder, as far as reading goes: `s3.ts FOLDER MEGABYTES_PER_SECOND
+// [ADDRESS]`; 0 is no limit. Prints its port. The bucket is called `bucket`.
 
 import { createReadStream, readdirSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -9,7 +9,7 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const [folder = '', rate = '0'] = process.argv.slice(2);
+const [folder = '', rate = '0', address = '127.0.0.1'] = process.argv.slice(2);
 const bytesPerMs = Number(rate) * 1000;
 /** When the line is free again, for all connections together. */
 let freeAt = 0;
@@ -50,10 +50,12 @@ const server = createServer(async (request, response) => {
     return;
   }
   const { size } = statSync(join(folder, key));
-  const [, start = '0', end = `${size - 1}`] = /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '') ?? [];
+  const [, start = '0', last] = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
+  const end = last || `${size - 1}`;
   response.writeHead(request.headers.range === undefined ? 200 : 206, {
     etag: `"${key.length}"`,
     'content-length': Number(end) - Number(start) + 1,
+    'content-range': `bytes ${start}-${end}/${size}`,
   });
   if (request.method === 'HEAD') response.end();
   else {
@@ -65,4 +67,4 @@ const server = createServer(async (request, response) => {
     await pipeline(file, paced(), response).catch(() => {});
   }
 });
-server.listen(0, '127.0.0.1', () => console.log((server.address() as AddressInfo).port));
+server.listen(0, address, () => console.log((server.address() as AddressInfo).port));

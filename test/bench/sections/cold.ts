@@ -8,9 +8,9 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { ensureVenv } from '../../../functions/cli/venv.ts';
 import { servingImageContext } from '../../../infra/images/serving-image.ts';
 import { removeStagingFolders } from '../../../infra/images/staging.ts';
+import { publishLarge } from '../cold/large-models.ts';
 import { median } from '../load.ts';
 import type { Row, Section, Table } from '../section.ts';
 
@@ -40,11 +40,7 @@ export default {
     mkdirSync(repository, { recursive: true });
     const publish = async (model: string): Promise<void> => {
       progress(`making ${model}`);
-      await run(await ensureVenv(), [join(ROOT, 'test/bench/cold/make_large_models.py'), made, model]);
-      const file = join(made, model, '1/model.onnx');
-      const command = [join(ROOT, 'functions/cli/models.ts'), 'publish', file, '--as', model, '-r', repository];
-      await run(process.execPath, command);
-      rmSync(file);
+      await publishLarge(model, made, repository);
     };
     const models = quick ? ['resnet50'] : ['resnet50', 'vit_b_16'];
     const sessions: Row[] = [];
