@@ -2,9 +2,9 @@ import { Failure } from '../../../functions/cli/failure.ts';
 import { expectedScores, type Format } from '../digits.ts';
 import { median } from '../load.ts';
 import { hopsOf, laneBetween } from '../peers/lane.ts';
-import { memoryMb, processorSeconds, treeOf } from '../peers/processes.ts';
 import { INFER, type Running, start, stop } from '../peers/running.ts';
 import { CORES, OURS, peersIn } from '../peers/servers.ts';
+import { memoryMb, processorSeconds, treeOf } from '../processes.ts';
 import type { Context, Row, Section, Table } from '../section.ts';
 import { closedLoop, openLoop } from '../wrk.ts';
 

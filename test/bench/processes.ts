@@ -34,6 +34,12 @@ export function memoryMb(pids: readonly number[]): number {
   }, 0);
 }
 
+/** Megabytes that a process shares with no other: what its end would give back. */
+export function privateMb(pid: number): number {
+  const kb = [...read(`/proc/${pid}/smaps_rollup`).matchAll(/^Private_\w+: +(\d+) kB/gm)];
+  return kb.reduce((sum, [, value]) => sum + Number(value) / 1024, 0);
+}
+
 /** The fields after the name: state, parent ... */
 function statOf(pid: number): string[] | undefined {
   const text = read(`/proc/${pid}/stat`);
