@@ -48,7 +48,19 @@ async function wrk(
   const file = join(scratch, 'body');
   writeFileSync(file, body);
   const words = Object.entries(headers).map(([name, value]) => `${name}=${value}`);
-  const options = ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', SCRIPT, url, '--', file, `${pauseMs}`];
+  const options = [
+    '-t1',
+    `-c${connections}`,
+    `-d${seconds}s`,
+    '--timeout',
+    `${seconds + GRACE_MS / 1000}s`,
+    '-s',
+    SCRIPT,
+    url,
+    '--',
+    file,
+    `${pauseMs}`,
+  ];
   const { stdout } = await run('wrk', [...options, ...words], { timeout: seconds * 1000 + GRACE_MS }).catch(
     (error: NodeJS.ErrnoException) => {
       throw new Failure(

@@ -1,10 +1,9 @@
 // What is compared: the local server in its lanes, and other servers of the same model, each in its own documented best form.
 
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { DIGITS, DIGITS_FILE, digitsRequests, type Format, pixels, type Request } from '../digits.ts';
+import { DIGITS_FILE, digitsRequests, type Format, pixels, type Request } from '../digits.ts';
+import { addDigits } from '../digits-copy.ts';
 import { benchPrograms, mlserverPrograms } from './venv.ts';
 
 export type Peer = {
@@ -28,6 +27,8 @@ const PEERS = import.meta.dirname;
 
 export function peersIn(scratch: string): Peer[] {
   const python = join(benchPrograms(), 'python');
+  const isolated = join(scratch, 'isolated');
+  addDigits(isolated, 'digits', { isolatedBy: python });
   const requests = digitsRequests();
   const { JSON: json } = requests;
   const raw = { body: pixels, headers: { 'content-type': 'application/octet-stream' } };
@@ -75,7 +76,7 @@ export function peersIn(scratch: string): Peer[] {
     ours(`serverless-onnx, inline, ${CORES} processes`, join(ROOT, 'model-artifacts'), {
       SERVER_PROCESSES: String(CORES),
     }),
-    ours('serverless-onnx, isolated', isolatedRepository(python, scratch)),
+    ours('serverless-onnx, isolated', isolated),
     bare('bare node:http', 1),
     bare(`bare node:http, ${CORES} processes`, CORES),
     fastapi('FastAPI, tuned', 'fastapi_tuned', requests),
@@ -100,14 +101,4 @@ function environment(port: number): { [name: string]: string } {
     MLSERVER_MODEL_IMPLEMENTATION: 'mlserver_runtime.Digits',
     MLSERVER_MODEL_URI: DIGITS_FILE,
   };
-}
-
-/** The digits, with one operator more that keeps them out of the server's process. */
-function isolatedRepository(python: string, scratch: string): string {
-  const repository = join(scratch, 'isolated');
-  const copy = join(repository, 'digits');
-  mkdirSync(join(copy, '1'), { recursive: true });
-  for (const file of ['config.pbtxt', 'labels.txt']) cpSync(join(DIGITS, file), join(copy, file));
-  execFileSync(python, [join(PEERS, 'isolated_copy.py'), DIGITS_FILE, join(copy, '1/model.onnx')]);
-  return repository;
 }

@@ -1,7 +1,7 @@
 import { Failure } from '../../../functions/cli/failure.ts';
 import { expectedScores, type Format } from '../digits.ts';
+import { hopsOf, laneBetween } from '../lane.ts';
 import { median } from '../load.ts';
-import { hopsOf, laneBetween } from '../peers/lane.ts';
 import { INFER, type Running, start, stop } from '../peers/running.ts';
 import { CORES, OURS, peersIn } from '../peers/servers.ts';
 import { memoryMb, processorSeconds, treeOf } from '../processes.ts';

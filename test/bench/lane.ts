@@ -1,4 +1,4 @@
-import { rawCall } from '../../setup/edges.ts';
+import { rawCall } from '../setup/edges.ts';
 
 /** Of the local server's own counters since it started: requests, and microseconds on the way to a child process and back. */
 export type Hops = { readonly requests: number; readonly microseconds: number };
