@@ -13,7 +13,7 @@ const INLINE_MS = 0.5;
 const INLINE_THREADS = 1;
 /** Runs in the isolated lane, one after the other, that must be so short. */
 const PROOFS = 3;
-/** An inline run this long takes the proof back. */
+/** Inline runs this long, two in a row, take the proof back: a single one is the work of whoever else has the cores. */
 const DISPROOF_MS = 10;
 /** Combinations of input shapes that are remembered for one model. */
 const MAX_SHAPES = 64;
@@ -69,6 +69,8 @@ class LanedModel implements LoadedModel {
   readonly #isolated: IsolatedModel;
   /** How many short runs in a row each combination of shapes has had. */
   readonly #proofs = new Map<string, number>();
+  /** The combinations whose last inline run was a long one. */
+  readonly #doubts = new Set<string>();
   #inline: InlineModel | undefined;
   #loadingInline = false;
   #unloaded = false;
@@ -98,7 +100,8 @@ class LanedModel implements LoadedModel {
     const shapes = shapesOf(inputs);
     if (this.#inline !== undefined && this.#isProven(shapes)) {
       const computed = await this.#inline.run(inputs, outputNames, deadline);
-      if (computed.timing.infer > DISPROOF_MS) this.#proofs.delete(shapes);
+      if (computed.timing.infer > DISPROOF_MS) this.#doubt(shapes);
+      else this.#doubts.delete(shapes);
       return computed;
     }
     const computed = await this.#isolated.run(inputs, outputNames, deadline);
@@ -134,6 +137,11 @@ class LanedModel implements LoadedModel {
 
   #isProven(shapes: string): boolean {
     return (this.#proofs.get(shapes) ?? 0) >= PROOFS;
+  }
+
+  #doubt(shapes: string): void {
+    if (this.#doubts.delete(shapes)) this.#proofs.delete(shapes);
+    else this.#doubts.add(shapes);
   }
 
   #note(shapes: string, inferMs: number): void {

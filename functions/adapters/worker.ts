@@ -6,6 +6,7 @@ import { Socket } from 'node:net';
 import { ModelRejected } from '../inference/ports.ts';
 import { tensorToBytes } from '../protocol/binary-tensor.ts';
 import { InvalidRequest } from '../protocol/errors.ts';
+import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
 import { type Frame, FrameReader, writeFrame } from './frames.ts';
 import { isStaticGraph } from './onnx-graph.ts';
@@ -18,6 +19,12 @@ const MAX_OUTPUT_BYTES = 1024 ** 3;
 /** Processes make the parallelism. */
 const THREADS = 1;
 
+/**
+ * Where the model's configuration does not say: without the plan that ONNX Runtime makes of a run's memory. It is one block
+ * beside those of the first run, which stay (8 MB of a resnet50, in each process), and makes a run faster by 2 µs.
+ */
+const DEFAULTS: ModelConfig['parameters'] = { enable_mem_pattern: { string_value: '0' } };
+
 const sessions = new Map<string, OrtSession>();
 const channel = new Socket({ fd: 3, readable: true, writable: true });
 
@@ -26,7 +33,8 @@ const now = (): number => performance.timeOrigin + performance.now();
 async function answer({ message, tensors }: Frame<ToWorker>): Promise<{ message: FromWorker; tensors?: Tensor[] }> {
   switch (message.op) {
     case 'load': {
-      const session = await OrtSession.load(message.path, message.config, THREADS);
+      const config = { ...message.config, parameters: { ...DEFAULTS, ...message.config.parameters } };
+      const session = await OrtSession.load(message.path, config, THREADS);
       sessions.set(message.key, session);
       const { inputs, outputs } = session;
       const isStatic = message.path.endsWith('.onnx') && (await isStaticGraph(message.path));

@@ -173,6 +173,22 @@ describe('the choice of the lane', () => {
     expect(isInline(await run(6))).toBe(false);
   });
 
+  test('what else the process does before an inline run is waiting, and costs the model nothing', async () => {
+    const model = await load(engine, 'identity_fp32');
+    const run = (): Promise<Computed> => model.run([ones('INPUT0', [7, 8])], ['OUTPUT0'], soon());
+    let runs = 0;
+    while (!isInline(await run())) expect(++runs).toBeLessThan(1_000);
+    for (let round = 0; round < 4; round++) {
+      const running = run();
+      const until = performance.now() + 60;
+      while (performance.now() < until);
+      const computed = await running;
+      expect(isInline(computed)).toBe(true);
+      expect(computed.timing.queue).toBeGreaterThanOrEqual(60);
+      expect(computed.timing.infer).toBeLessThan(60);
+    }
+  });
+
   test.each(['endless_loop', 'expand', 'slow_matmul'])('%s never does', async (name) => {
     const model = await load(engine, name);
     if (name === 'slow_matmul') {

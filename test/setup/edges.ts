@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { request as httpRequest } from 'node:http';
+import { type Agent, request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -94,8 +94,16 @@ export async function startServer(environment: Environment): Promise<ServerProce
   };
 }
 
-/** Sends the path as it is: `fetch` would resolve `..` before it is sent. */
-export async function rawCall(url: string, path: string, { method, headers, body }: Call = {}): Promise<Reply> {
+/**
+ * Sends the path as it is: `fetch` would resolve `..` before it is sent.
+ * @param agent keeps connections; without it each call has one of its own
+ */
+export async function rawCall(
+  url: string,
+  path: string,
+  { method, headers, body }: Call = {},
+  agent: Agent | false = false,
+): Promise<Reply> {
   const { hostname, port } = new URL(url);
   return new Promise((resolve, reject) => {
     const request = httpRequest({
@@ -104,7 +112,7 @@ export async function rawCall(url: string, path: string, { method, headers, body
       path,
       method: method ?? (body === undefined ? 'GET' : 'POST'),
       headers: headers ?? {},
-      agent: false,
+      agent,
     });
     request.on('response', async (response) => {
       const chunks: Buffer[] = [];

@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { servingImageContext } from '../../../infra/images/serving-image.ts';
 import { removeStagingFolders } from '../../../infra/images/staging.ts';
-import { publishLarge } from '../cold/large-models.ts';
+import { publishLarge } from '../large-models.ts';
 import { median } from '../load.ts';
 import type { Row, Section, Table } from '../section.ts';
 
@@ -35,12 +35,11 @@ export default {
   name: 'cold',
   what: 'from nothing to the first answer: sessions, starts, and a large model from S3',
   async run({ quick, scratch, progress }): Promise<Table[]> {
-    const made = join(scratch, 'made');
     const repository = join(scratch, 'models');
     mkdirSync(repository, { recursive: true });
-    const publish = async (model: string): Promise<void> => {
+    const publish = (model: string): Promise<void> => {
       progress(`making ${model}`);
-      await publishLarge(model, made, repository);
+      return publishLarge(model, repository, scratch);
     };
     const models = quick ? ['resnet50'] : ['resnet50', 'vit_b_16'];
     const sessions: Row[] = [];

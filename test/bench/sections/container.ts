@@ -14,8 +14,9 @@ import { Failure } from '../../../functions/cli/failure.ts';
 import { removeStagingFolders } from '../../../infra/images/staging.ts';
 import { builtBaseImage } from '../../e2e/base-image.ts';
 import { bridgeAddress, type Docker, startDocker } from '../../e2e/docker.ts';
-import { publishLarge } from '../cold/large-models.ts';
+
 import { ourImage, pythonImage } from '../container/images.ts';
+import { publishLarge } from '../large-models.ts';
 import { median } from '../load.ts';
 import type { Context, Row, Section, Table } from '../section.ts';
 
@@ -70,7 +71,7 @@ async function bench(docker: Docker, { quick, scratch, progress }: Context): Pro
   progress('making resnet50');
   const bucket = join(scratch, 'bucket');
   mkdirSync(bucket);
-  await publishLarge('resnet50', join(scratch, 'made'), bucket);
+  await publishLarge('resnet50', bucket, scratch);
   const large = join(bucket, 'resnet50/1/model.onnx');
   // Not published, so that it has no compiled file: as ours would serve it without.
   for (const [model, file] of [

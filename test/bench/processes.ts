@@ -34,6 +34,32 @@ export function memoryMb(pids: readonly number[]): number {
   }, 0);
 }
 
+/** Megabytes that a process shares with no other: what its end would give back. */
+export function privateMb(pid: number): number {
+  const kb = [...read(`/proc/${pid}/smaps_rollup`).matchAll(/^Private_\w+: +(\d+) kB/gm)];
+  return kb.reduce((sum, [, value]) => sum + Number(value) / 1024, 0);
+}
+
+/** Megabytes in memory, where what several share is counted for each. */
+export function residentMb(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    const kb = /^VmRSS:\s+(\d+)/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0;
+    return sum + Number(kb) / 1024;
+  }, 0);
+}
+
+/** Files, sockets and pipes that are open. */
+export function openFiles(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    try {
+      return sum + readdirSync(`/proc/${pid}/fd`).length;
+    } catch {
+      // It has ended.
+      return sum;
+    }
+  }, 0);
+}
+
 /** The fields after the name: state, parent ... */
 function statOf(pid: number): string[] | undefined {
   const text = read(`/proc/${pid}/stat`);
