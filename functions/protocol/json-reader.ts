@@ -82,18 +82,21 @@ export class JsonReader {
   array(what: string, onItem: (index: number) => void): number {
     return this.runs(what, (index) => {
       onItem(index);
-      return 1;
+      return index + 1;
     });
   }
 
-  /** Like `array`, where `onRun` consumes one or more items, with the commas between them, and returns how many. */
+  /**
+   * Like `array`, where `onRun` consumes one or more items, with what is between them, and returns how many were read then.
+   * It may also leave the reader in another array of the same depth, of which so many items were read.
+   */
   runs(what: string, onRun: (index: number) => number): number {
     if (this.peek() !== 0x5b) this.fail(`${what} to be an array`);
     this.#enter();
     let count = 0;
     if (this.peek() !== 0x5d) {
       for (;;) {
-        count += onRun(count);
+        count = onRun(count);
         const byte = this.peek();
         if (byte === 0x5d) break;
         if (byte !== 0x2c) this.fail("',' or ']'");

@@ -35,48 +35,55 @@ export function readJsonData(
   }
   const data = new TypedArray(count);
   const read = elementReader(reader, name, datatype, data);
-  const scan = numberScanner(reader, datatype, data);
-  let index = 0;
-  readArrays(reader, name, shape, count, (limit) => {
-    let run = scan?.(index, Math.min(limit, count - index)) ?? 0;
-    if (run === 0) {
-      read(index);
-      run = 1;
-    }
-    index += run;
-    return run;
+  const scan = numberScanner(reader, datatype, shape, data);
+  readArrays(reader, name, shape, count, (index, limit, inRow) => {
+    const run = scan?.(index, Math.min(limit, count - index), inRow) ?? 0;
+    if (run > 0) return run;
+    read(index);
+    return 1;
   });
   return data;
 }
 
 /**
  * Walks flat or nested arrays, holds them against the shape, and calls `readRun` where elements come: it consumes one or
- * more of them, up to a limit, and returns how many.
+ * more of them from `index` on, up to a limit, and returns how many. `inRow`: it may go on in the innermost arrays that
+ * follow, as far as their brackets are those of the shape.
  */
 function readArrays(
   reader: JsonReader,
   name: string,
   shape: readonly number[],
   count: number,
-  readRun: (limit: number) => number,
+  readRun: (index: number, limit: number, inRow: boolean) => number,
 ): void {
   const what = `'data' of ${quote(name)}`;
+  const last = shape.length - 1;
+  let index = 0;
+  /** How many items the array at hand has so far, after one has ended: all elements up to here are where they belong. */
+  const itemsAt = (level: number): number => {
+    const items = index / elementCount(shape.slice(level + 1));
+    return level === 0 ? items : ((items - 1) % (shape[level] as number)) + 1;
+  };
   const walk = (level: number, nested: boolean): void => {
     const expected = nested ? (shape[level] ?? 0) : count;
     let inner: boolean | undefined;
-    const got = reader.runs(what, (index) => {
-      inner ??= reader.peek() === 0x5b && level + 1 < shape.length;
+    const inRow = nested && level === last;
+    const got = reader.runs(what, (item) => {
+      inner ??= reader.peek() === 0x5b && level < last;
       if (inner) {
         walk(level + 1, true);
-        return 1;
+        return count === 0 ? item + 1 : itemsAt(level);
       }
-      if (index >= expected) throw wrongCount(name, shape, `more than ${expected} elements`);
-      return readRun(expected - index);
+      if (item >= expected) throw wrongCount(name, shape, `more than ${expected} elements`);
+      const run = readRun(index, inRow ? count - index : expected - item, inRow);
+      index += run;
+      return inRow ? itemsAt(level) : item + run;
     });
     // The outermost array is nested when its first item is an array, or when the shape itself has no first item.
     if (inner) {
       if (got !== shape[level]) throw wrongCount(name, shape, `${got} items at level ${level + 1}`);
-    } else if (got !== expected || (nested && level + 1 < shape.length && expected !== 0)) {
+    } else if (got !== expected || (nested && level < last && expected !== 0)) {
       throw wrongCount(name, shape, `${got} elements`);
     }
   };

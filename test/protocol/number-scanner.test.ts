@@ -211,10 +211,10 @@ test('numbers as numpy writes them are all read by the scanner', () => {
     ['FP64', new Float64Array(3_072)],
   ] as const) {
     const reader = new JsonReader(encoder.encode(`${Array.from(data, () => (random() - 0.5) / 1_000)}]`));
-    const scan = numberScanner(reader, datatype, data);
+    const scan = numberScanner(reader, datatype, [data.length], data);
     let [index, calls] = [0, 0];
     for (; index < data.length && calls < 10; calls++) {
-      index += scan?.(index, data.length - index) ?? 0;
+      index += scan?.(index, data.length - index, false) ?? 0;
       if (index < data.length) reader.pos++;
     }
     expect({ datatype, index }).toEqual({ datatype, index: data.length });
