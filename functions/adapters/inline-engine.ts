@@ -69,7 +69,7 @@ export class InlineModel implements LoadedModel {
       return { outputs, timing: { queue: 0, input: 0, infer: performance.now() - startedAt, output: 0 } };
     } finally {
       this.#running--;
-      await this.#releaseWhenIdle();
+      if (this.#unloaded) await this.#releaseWhenIdle();
     }
   }
 

@@ -1,6 +1,7 @@
 import { DATATYPES, type Datatype, type NumericArray } from './datatypes.ts';
 import { InvalidRequest } from './errors.ts';
-import { type JsonReader, numberAt } from './json-reader.ts';
+import { isDigit, numberAt, readDouble } from './json-number.ts';
+import type { JsonReader } from './json-reader.ts';
 import type { JsonWriter } from './json-writer.ts';
 import { quote } from './names.ts';
 import { numberScanner } from './number-scanner.ts';
@@ -159,57 +160,6 @@ function tokenAt(reader: JsonReader): string {
 
 function isDelimiter(byte: number): boolean {
   return byte <= 0x20 || byte === 0x2c || byte === 0x5d || byte === 0x7d;
-}
-
-function isDigit(byte: number | undefined): boolean {
-  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
-}
-
-/** Powers of ten that a double holds exactly. */
-const POWERS_OF_TEN = Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
-
-/**
- * The double nearest to the JSON number at the reader, or undefined when there is none. Up to 15 digits and an exponent
- * of up to 22 take the exact short way (Clinger, "How to read floating point numbers accurately", 1990: both factors
- * are exact, so one rounding is left); the rest goes through `Number`.
- */
-function readDouble(reader: JsonReader): number | undefined {
-  const { bytes } = reader;
-  let pos = reader.pos;
-  const negative = bytes[pos] === 0x2d;
-  if (negative) pos++;
-  let mantissa = 0;
-  let digits = 0;
-  let exponent = 0;
-  let byte = bytes[pos];
-  if (byte === 0x30) {
-    byte = bytes[++pos];
-    if (isDigit(byte)) return undefined;
-  } else {
-    if (!isDigit(byte)) return undefined;
-    for (; byte !== undefined && byte >= 0x30 && byte <= 0x39; byte = bytes[++pos]) {
-      mantissa = mantissa * 10 + (byte - 0x30);
-      digits++;
-    }
-  }
-  if (byte === 0x2e) {
-    byte = bytes[++pos];
-    if (!isDigit(byte)) return undefined;
-    for (; byte !== undefined && byte >= 0x30 && byte <= 0x39; byte = bytes[++pos]) {
-      mantissa = mantissa * 10 + (byte - 0x30);
-      if (mantissa !== 0) digits++;
-      exponent--;
-    }
-  }
-  if (byte === 0x65 || byte === 0x45 || digits > 15 || exponent < -22) {
-    const text = numberAt(bytes, reader.pos);
-    if (text === '') return undefined;
-    reader.pos += text.length;
-    return Number(text);
-  }
-  reader.pos = pos;
-  const value = exponent === 0 ? mantissa : mantissa / (POWERS_OF_TEN[-exponent] as number);
-  return negative ? -value : value;
 }
 
 const NON_FINITE: readonly (readonly [string, number])[] = [

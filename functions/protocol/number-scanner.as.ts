@@ -10,6 +10,10 @@ const LEVELS: usize = 512;
 const POWERS: usize = 1024;
 const SMALLEST_POWER: i32 = -342;
 const LARGEST_POWER: i32 = 308;
+/** The powers of ten from 0 to LARGEST_DIVISOR as doubles, of which those up to LARGEST_EXACT are exact. */
+const DIVISORS: usize = 11 * 1024 + 256;
+const LARGEST_DIVISOR: i32 = 44;
+const LARGEST_EXACT: i32 = 22;
 
 /** The kinds of results. From INT64 on they are integers, signed and unsigned in turns, of 64, 32, 16 and 8 bits. */
 const FLOAT32: i32 = 0;
@@ -20,12 +24,6 @@ const INT64: i32 = 2;
 const MAX_TOKEN: usize = 900;
 
 const ONE: u64 = 1 << 52;
-
-/** Those that a double holds exactly. */
-const POWERS_OF_TEN = memory.data<f64>([
-  1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
-  1e21, 1e22,
-]);
 
 /** Set by `nearest` where it can't be sure of the last bit. */
 let unsure = false;
@@ -107,7 +105,8 @@ export function scan(pos: usize, out: usize, count: i32, kind: i32, left: i32, w
     if (kind >= INT64) {
       if (!isInteger) {
         // Other writers of JSON have no integers. A double holds those of 64 bits but in part.
-        const value: f64 = nearest(digits, exponent, truncated);
+        unsure = false;
+        const value = nearest(digits, exponent, truncated);
         if (kind < 4 || unsure || value > 4_294_967_295 || trunc(value) != value) break;
         digits = <u64>value;
       }
@@ -119,14 +118,15 @@ export function scan(pos: usize, out: usize, count: i32, kind: i32, left: i32, w
       else if (log2 == 1) store<u16>(at, <u16>bits);
       else store<u8>(at, <u8>bits);
     } else {
-      let value: f64 = nearest(digits, exponent, truncated);
-      if (unsure) break;
-      if (negative) value = -value;
-      if (kind == FLOAT64) store<f64>(out + (<usize>read << 3), value);
-      else {
-        const single = <f32>value;
-        if (single - single != 0) break;
-        store<f32>(out + (<usize>read << 2), single);
+      unsure = false;
+      if (kind == FLOAT32) {
+        const value = nearestSingle(digits, exponent, truncated);
+        if (unsure || value == f32.MAX_VALUE + f32.MAX_VALUE) break;
+        store<f32>(out + (<usize>read << 2), negative ? -value : value);
+      } else {
+        const value = nearest(digits, exponent, truncated);
+        if (unsure) break;
+        store<f64>(out + (<usize>read << 3), negative ? -value : value);
       }
     }
     read++;
@@ -186,6 +186,25 @@ function valueOf(eight: u64): u64 {
   return ((pairs & mask) * 0x000f424000000064 + ((pairs >> 16) & mask) * 0x0000271000000001) >> 32;
 }
 
+function divisor(power: i32): f64 {
+  return load<f64>(DIVISORS + (<usize>-power << 3));
+}
+
+/**
+ * The float nearest to the double nearest to digits * 10^power.
+ *
+ * After three roundings, or what was cut off, a quotient of doubles is at most four of their last places away from that
+ * double. That is the same float, where no middle between two floats is as near.
+ */
+function nearestSingle(digits: u64, power: i32, truncated: bool): f32 {
+  if (power < 0 && power >= -LARGEST_DIVISOR) {
+    const near = <f64>digits / divisor(power);
+    const fromMiddle = (reinterpret<u64>(near) & 0x1fffffff) - (0x10000000 - 8);
+    if (fromMiddle > 16 && near > 1e-37 && near < 1e38) return <f32>near;
+  }
+  return <f32>nearest(digits, power, truncated);
+}
+
 /** The upper half of a product of 128 bits. */
 function upperHalf(a: u64, b: u64): u64 {
   const mask: u64 = 0xffffffff;
@@ -201,7 +220,6 @@ function upperHalf(a: u64, b: u64): u64 {
  * Mushtak and Lemire, "Fast number parsing without fallback", 2023). Digits may have been cut off behind 18 others.
  */
 function nearest(digits: u64, power: i32, truncated: bool): f64 {
-  unsure = false;
   if (power == 0 && !truncated) return <f64>digits;
   if (digits == 0 && !truncated) return 0;
   if (power < SMALLEST_POWER || power > LARGEST_POWER || digits == 0) {
@@ -209,7 +227,7 @@ function nearest(digits: u64, power: i32, truncated: bool): f64 {
     return 0;
   }
   // Both are exact, so that one rounding is left (Clinger, "How to read floating point numbers accurately", 1990).
-  if (digits <= ONE << 1 && power < 0 && power >= -22 && !truncated) return <f64>digits / load<f64>(POWERS_OF_TEN + (<usize>-power << 3));
+  if (digits <= ONE << 1 && power < 0 && power >= -LARGEST_EXACT && !truncated) return <f64>digits / divisor(power);
   const zeros = clz(digits);
   const shifted = digits << zeros;
   const entry = POWERS + (<usize>(power - SMALLEST_POWER) << 4);

@@ -1,4 +1,4 @@
-import { DATATYPES, type Datatype, type NumericArray } from './datatypes.ts';
+import type { Datatype, NumericArray } from './datatypes.ts';
 import type { JsonReader } from './json-reader.ts';
 import { NUMBER_SCANNER } from './number-scanner-module.ts';
 import { POWER_TABLE_BYTES, writePowerTable } from './power-table.ts';
@@ -15,6 +15,8 @@ declare const WebAssembly: {
 const POSITION = 0;
 const LEVELS = 512;
 const POWERS = 1024;
+const DIVISORS = 11 * 1024 + 256;
+const LARGEST_DIVISOR = 44;
 const TEXT = 12 * 1024;
 const TEXT_BYTES = 32 * 1024;
 const RESULTS = 64 * 1024;
@@ -83,6 +85,9 @@ function instantiate(): Module {
   const { exports } = new WebAssembly.Instance(new WebAssembly.Module(code));
   const { buffer } = exports.memory;
   writePowerTable(new BigUint64Array(buffer, POWERS, POWER_TABLE_BYTES / 8));
+  new Float64Array(buffer, DIVISORS, LARGEST_DIVISOR + 1).forEach((_, power, divisors) => {
+    divisors[power] = Number(`1e${power}`);
+  });
   return {
     scan: exports.scan,
     bytes: new Uint8Array(buffer),
@@ -173,12 +178,7 @@ function scanInto(data: NumericArray, { resultBytes, resultWords }: Module, scan
 }
 
 /** The results are doubles, of which a half holds but some. */
-function scanHalves(
-  data: Float16Array,
-  { doubles }: Module,
-  reader: JsonReader,
-  scan: ScanNumbers,
-): ScanNumbers {
+function scanHalves(data: Float16Array, { doubles }: Module, reader: JsonReader, scan: ScanNumbers): ScanNumbers {
   return (index, limit, inRow) => {
     const { pos } = reader;
     const read = scan(index, limit, inRow);
