@@ -60,12 +60,12 @@ function readArrays(
 ): void {
   const what = `'data' of ${quote(name)}`;
   const last = shape.length - 1;
+  /** Elements in an item of each level. */
+  const sizes: number[] = [];
+  for (let level = last, size = 1; level >= 0; size *= shape[level--] as number) sizes[level] = size;
   let index = 0;
-  /** How many items the array at hand has so far, after one has ended: all elements up to here are where they belong. */
-  const itemsAt = (level: number): number => {
-    const items = index / elementCount(shape.slice(level + 1));
-    return level === 0 ? items : ((items - 1) % (shape[level] as number)) + 1;
-  };
+  /** How many items the array at hand has after one has ended: up to here all elements are where they belong. */
+  const itemsAt = (level: number): number => ((index / (sizes[level] as number) - 1) % (shape[level] as number)) + 1;
   const walk = (level: number, nested: boolean): void => {
     const expected = nested ? (shape[level] ?? 0) : count;
     let inner: boolean | undefined;
@@ -73,6 +73,7 @@ function readArrays(
     const got = reader.runs(what, (item) => {
       inner ??= reader.peek() === 0x5b && level < last;
       if (inner) {
+        if (item === shape[level]) throw wrongCount(name, shape, `more than ${item} items at level ${level + 1}`);
         walk(level + 1, true);
         return count === 0 ? item + 1 : itemsAt(level);
       }
