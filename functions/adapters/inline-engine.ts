@@ -75,7 +75,7 @@ export class InlineModel implements LoadedModel {
       return { outputs, timing: { queue: startedAt - askedAt, input: 0, infer: endedAt - startedAt, output: 0 } };
     } finally {
       this.#running--;
-      await this.#releaseWhenIdle();
+      if (this.#unloaded) await this.#releaseWhenIdle();
     }
   }
 

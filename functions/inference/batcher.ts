@@ -64,7 +64,9 @@ export class BatchingModel implements LoadedModel {
   }
 
   run(inputs: readonly Tensor[], outputNames: readonly string[], deadline: number): Promise<Computed> {
-    const { model, maxQueue } = this.#settings;
+    const { model, maxQueue, maxDelayMs } = this.#settings;
+    const runsAtOnce = this.#waiting === 0 && maxQueue > 0 && maxDelayMs === 0;
+    if (runsAtOnce && this.#running < this.#loaded.capacity(inputs)) return this.#runNow(inputs, outputNames, deadline);
     return new Promise((resolve, reject) => {
       if (this.#waiting >= maxQueue) {
         reject(new Overloaded(`model '${model}' has ${maxQueue} requests waiting; try again later`, 1));
@@ -91,6 +93,16 @@ export class BatchingModel implements LoadedModel {
 
   async #unloadWhenIdle(): Promise<void> {
     if (this.#unloaded && this.#waiting + this.#running === 0) await this.#loaded.unload();
+  }
+
+  /** A request that nobody is before, and that waits for nobody. */
+  async #runNow(inputs: readonly Tensor[], outputNames: readonly string[], deadline: number): Promise<Computed> {
+    this.#running++;
+    try {
+      return await this.#loaded.run(inputs, outputNames, deadline);
+    } finally {
+      await this.#onEnd();
+    }
   }
 
   /** Runs what may run now, and sees to it that what has to wait for others does not wait too long. */
@@ -164,10 +176,14 @@ export class BatchingModel implements LoadedModel {
         await Promise.all(requests.map((request) => this.#runAlone(request)));
     } finally {
       for (const { timer } of requests) clearTimeout(timer);
-      this.#running--;
-      this.#dispatch();
-      await this.#unloadWhenIdle();
+      await this.#onEnd();
     }
+  }
+
+  async #onEnd(): Promise<void> {
+    this.#running--;
+    if (this.#waiting > 0) this.#dispatch();
+    if (this.#unloaded) await this.#unloadWhenIdle();
   }
 
   async #runAlone(request: Waiting): Promise<void> {

@@ -78,6 +78,14 @@ export class Catalogue {
     this.#looks.delete(model);
   }
 
+  /** What is known of a model, where it was looked at so lately that nobody has to wait. */
+  current(model: string, maxAgeMs = this.#settings.staleMs): Listing | undefined {
+    const known = this.#entries.get(model);
+    if (known === undefined) return undefined;
+    known.askedSince = true;
+    return millisecondsSince(known.readAt) < maxAgeMs ? known.listing : undefined;
+  }
+
   /**
    * What is known of a model; of one that is not there, that it has no versions.
    * @param maxAgeMs older knowledge is looked at again
@@ -86,8 +94,8 @@ export class Catalogue {
   async find(model: string, maxAgeMs = this.#settings.staleMs): Promise<Listing> {
     const known = this.#entries.get(model);
     if (known === undefined) return this.look(model);
-    known.askedSince = true;
-    if (millisecondsSince(known.readAt) < maxAgeMs) return known.listing;
+    const current = this.current(model, maxAgeMs);
+    if (current !== undefined) return current;
     const patience = Promise.withResolvers<void>();
     const timer = setTimeout(patience.resolve, this.#settings.patienceMs);
     const found = await Promise.race([this.look(model), patience.promise]);

@@ -114,6 +114,12 @@ export class LoadedVersions {
     }
   }
 
+  /** As `use`, at once: undefined for a version that is not loaded. */
+  useReady(id: ModelId): Lease | undefined {
+    const slot = this.#slots.get(key(id));
+    return slot?.served && { served: slot.served, end: this.#begin(slot) };
+  }
+
   /** The newest of the versions that are loaded and accepted. */
   useLoaded(isAccepted: (id: ModelId) => boolean): Lease | undefined {
     const slot = Array.from(this.#slots.values()).findLast((slot) => slot.served !== undefined && isAccepted(slot));

@@ -37,6 +37,8 @@ export class ModelRegistry {
   readonly #watch = new CanaryWatch();
   /** The version of each model that answered last, but for canaries. */
   readonly #lastGood = new Map<string, string>();
+  /** The version that answers as long as a listing is current: all that follows from it was done, and there is no canary. */
+  readonly #settled = new WeakMap<Listing, string>();
   /** Canaries that were worse, by model. */
   readonly #ended = new Map<string, string>();
   readonly isExplicit: boolean;
@@ -104,6 +106,15 @@ export class ModelRegistry {
     return version === undefined
       ? this.#useReleased(model, listing, caller)
       : this.#useVersion({ model, version }, listing);
+  }
+
+  /** As `use`, at once: undefined where anything has to be looked up, loaded, unloaded or refused before. */
+  useReady(model: string, version?: string): Use | undefined {
+    const listing = this.#catalogue.current(model);
+    if (listing === undefined || (this.isExplicit && this.#catalogue.overrideOf(model) === undefined)) return undefined;
+    if (version !== undefined && !listing.servable.includes(version)) return undefined;
+    const wanted = version ?? this.#settled.get(listing);
+    return wanted === undefined ? undefined : this.#loaded.useReady({ model, version: wanted });
   }
 
   /** What is known of a model, and where its files are. @throws UnknownModel, Unavailable */
@@ -216,7 +227,10 @@ export class ModelRegistry {
         await this.#loaded.keepOnly(model, servable);
         const canary = released?.canary?.version;
         if (version !== canary) this.#lastGood.set(model, version);
-        if (canary === undefined) return lease;
+        if (canary === undefined) {
+          this.#settled.set(listing, version);
+          return lease;
+        }
         return { ...lease, trial: { canary, variant: version === canary ? 'canary' : 'live' } };
       } catch (error) {
         if (!(error instanceof Unavailable)) throw error;

@@ -187,7 +187,9 @@ export class InferenceService {
   async infer(request: InferRequest, model: string, version?: string, caller?: string): Promise<InferResponse> {
     const started = performance.now();
     const timeout = this.#timeout(request);
-    const use = await within(timeout, model, this.#registry.use(model, version, caller ?? request.id));
+    const use =
+      this.#registry.useReady(model, version) ??
+      (await within(timeout, model, this.#registry.use(model, version, caller ?? request.id)));
     const { served, end, trial } = use;
     const { serving, loaded } = served;
     const rows = batchRows(serving, request.inputs);

@@ -68,7 +68,7 @@ function readInput(reader: JsonReader, binary: BinaryInputs | undefined): Tensor
     return readJsonData(reader, label, datatype as Datatype, checkShape(label, datatype as Datatype, dims ?? []));
   };
   reader.object('an input', (key) => {
-    if (key === 'name') name = reader.string("an input's 'name'");
+    if (key === 'name') name = reader.word("an input's 'name'");
     else if (key === 'datatype') datatype = readDatatype(reader);
     else if (key === 'shape') dims = readShape(reader);
     else if (key === 'parameters') parameters = readParameters(reader, 'an input');
@@ -145,7 +145,7 @@ class BinaryInputs {
 const NAMES = `one of ${DATATYPE_NAMES.join(', ')}`;
 
 function readDatatype(reader: JsonReader): Datatype {
-  const text = reader.string("'datatype'");
+  const text = reader.word("'datatype'");
   if (!isDatatype(text)) throw new InvalidRequest(`datatype ${quote(text)} is unknown; expected ${NAMES}`);
   return text;
 }
@@ -160,7 +160,7 @@ function readRequestedOutput(reader: JsonReader): RequestedOutput {
   let name: string | undefined;
   let parameters: Parameters = {};
   reader.object('an output', (key) => {
-    if (key === 'name') name = reader.string("an output's 'name'");
+    if (key === 'name') name = reader.word("an output's 'name'");
     else if (key === 'parameters') parameters = readParameters(reader, 'an output');
     else reader.skip(quote(key));
   });

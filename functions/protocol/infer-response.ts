@@ -42,9 +42,7 @@ export function encodeInferResponse(response: InferResponse, request: InferReque
   }
   writer.text(']}');
   if (binary.length === 0) return { headerLength: undefined, parts: [writer.finish()] };
-  const { length } = writer.finish();
-  writer.text(' '.repeat((ALIGNMENT - (length % ALIGNMENT)) % ALIGNMENT));
-  const header = writer.finish();
+  const header = writer.finish(ALIGNMENT);
   return { headerLength: header.length, parts: [header, ...binary] };
 }
 

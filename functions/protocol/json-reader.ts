@@ -1,4 +1,5 @@
 import { InvalidRequest } from './errors.ts';
+import { readDouble } from './json-number.ts';
 import { quote } from './names.ts';
 
 export type JsonValue = null | boolean | number | string | JsonValue[] | JsonObject;
@@ -7,6 +8,11 @@ export type JsonObject = { [key: string]: JsonValue };
 
 /** Triton's limit; deeper values would only serve to exhaust the stack. */
 const MAX_DEPTH = 100;
+
+/** Longer ones are not kept. */
+const MAX_WORD = 32;
+/** Words that were read, each where its length, its first byte and its last one say. No more than one kilobyte of names. */
+const WORDS: string[] = Array.from({ length: 61 }, () => '');
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
@@ -57,16 +63,15 @@ export class JsonReader {
   object(what: string, onKey: (key: string) => void): void {
     if (this.peek() !== 0x7b) this.fail(`${what} to be an object`);
     this.#enter();
-    const seen = new Set<string>();
+    const seen = new Keys();
     if (this.peek() === 0x7d) {
       this.#leave();
       return;
     }
     for (;;) {
       if (this.peek() !== 0x22) this.fail('a key in double quotes');
-      const key = this.string('a key');
-      if (seen.has(key)) throw new InvalidRequest(`${what} has the key ${quote(key)} twice`);
-      seen.add(key);
+      const key = this.word('a key');
+      if (!seen.add(key)) throw new InvalidRequest(`${what} has the key ${quote(key)} twice`);
       if (this.peek() !== 0x3a) this.fail("':'");
       this.pos++;
       onKey(key);
@@ -82,18 +87,21 @@ export class JsonReader {
   array(what: string, onItem: (index: number) => void): number {
     return this.runs(what, (index) => {
       onItem(index);
-      return 1;
+      return index + 1;
     });
   }
 
-  /** Like `array`, where `onRun` consumes one or more items, with the commas between them, and returns how many. */
+  /**
+   * Like `array`, where `onRun` consumes one or more items, with what is between them, and returns how many were read then.
+   * It may also leave the reader in another array of the same depth, of which so many items were read.
+   */
   runs(what: string, onRun: (index: number) => number): number {
     if (this.peek() !== 0x5b) this.fail(`${what} to be an array`);
     this.#enter();
     let count = 0;
     if (this.peek() !== 0x5d) {
       for (;;) {
-        count += onRun(count);
+        count = onRun(count);
         const byte = this.peek();
         if (byte === 0x5d) break;
         if (byte !== 0x2c) this.fail("',' or ']'");
@@ -102,6 +110,30 @@ export class JsonReader {
     }
     this.#leave();
     return count;
+  }
+
+  /** A string like a key, a name or a datatype, which is often one of those that were read before. */
+  word(what: string): string {
+    const { bytes } = this;
+    if (this.peek() !== 0x22) return this.string(what);
+    const start = this.pos + 1;
+    let end = start;
+    while (end - start < MAX_WORD && bytes[end] !== 0x22) end++;
+    if (bytes[end] !== 0x22) return this.string(what);
+    const slot = (end - start + (bytes[start] as number) * 5 + (bytes[end - 1] as number) * 19) % WORDS.length;
+    const known = WORDS[slot] as string;
+    if (known.length === end - start) {
+      let at = start;
+      while (at < end && known.charCodeAt(at - start) === bytes[at]) at++;
+      if (at === end) {
+        this.pos = end + 1;
+        return known;
+      }
+    }
+    const word = this.string(what);
+    // Neither escapes nor anything but ASCII: its characters are its bytes.
+    if (word.length === end - start) WORDS[slot] = word;
+    return word;
   }
 
   string(what: string): string {
@@ -137,11 +169,7 @@ export class JsonReader {
   /** A number in JSON's own grammar, as the nearest double. */
   number(what: string): number {
     this.peek();
-    const start = this.pos;
-    const text = numberAt(this.bytes, start);
-    if (text === '') this.fail(`${what} to be a number`);
-    this.pos = start + text.length;
-    return Number(text);
+    return readDouble(this) ?? this.fail(`${what} to be a number`);
   }
 
   boolean(what: string): boolean {
@@ -229,21 +257,19 @@ function tooDeep(): InvalidRequest {
   return new InvalidRequest(`malformed JSON: nested deeper than ${MAX_DEPTH} levels`);
 }
 
-const NUMBER = /^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$/;
+/** The keys of an object: mostly few enough to be compared one by one. */
+class Keys {
+  readonly #first: string[] = [];
+  #all: Set<string> | undefined;
 
-/** The text of the JSON number at `start`, or '' when there is none. */
-export function numberAt(bytes: Uint8Array, start: number): string {
-  let pos = start;
-  for (;;) {
-    const byte = bytes[pos];
-    const inNumber =
-      byte !== undefined &&
-      ((byte >= 0x30 && byte <= 0x39) || byte === 0x2d || byte === 0x2b || byte === 0x2e || (byte | 0x20) === 0x65);
-    if (!inNumber) break;
-    pos++;
+  /** False for one that is there already. */
+  add(key: string): boolean {
+    if (this.#first.length < 16) {
+      if (this.#first.includes(key)) return false;
+      this.#first.push(key);
+      return true;
+    }
+    this.#all ??= new Set(this.#first);
+    return this.#all.size < this.#all.add(key).size;
   }
-  // No double needs more than 800 digits; a longer token is an attack on the regular expression and on Number.
-  if (pos - start > 1000) return '';
-  const text = String.fromCharCode(...bytes.subarray(start, pos));
-  return NUMBER.test(text) ? text : '';
 }

@@ -1,6 +1,7 @@
 import { DATATYPES, type Datatype, type NumericArray } from './datatypes.ts';
 import { InvalidRequest } from './errors.ts';
-import { type JsonReader, numberAt } from './json-reader.ts';
+import { isDigit, numberAt, readDouble } from './json-number.ts';
+import type { JsonReader } from './json-reader.ts';
 import type { JsonWriter } from './json-writer.ts';
 import { quote } from './names.ts';
 import { numberScanner } from './number-scanner.ts';
@@ -35,48 +36,56 @@ export function readJsonData(
   }
   const data = new TypedArray(count);
   const read = elementReader(reader, name, datatype, data);
-  const scan = numberScanner(reader, datatype, data);
-  let index = 0;
-  readArrays(reader, name, shape, count, (limit) => {
-    let run = scan?.(index, Math.min(limit, count - index)) ?? 0;
-    if (run === 0) {
-      read(index);
-      run = 1;
-    }
-    index += run;
-    return run;
+  const scan = numberScanner(reader, datatype, shape, data);
+  readArrays(reader, name, shape, count, (index, limit, inRow) => {
+    const run = scan?.(index, Math.min(limit, count - index), inRow) ?? 0;
+    if (run > 0) return run;
+    read(index);
+    return 1;
   });
   return data;
 }
 
 /**
  * Walks flat or nested arrays, holds them against the shape, and calls `readRun` where elements come: it consumes one or
- * more of them, up to a limit, and returns how many.
+ * more of them from `index` on, up to a limit, and returns how many. `inRow`: it may go on in the innermost arrays that
+ * follow, as far as their brackets are those of the shape.
  */
 function readArrays(
   reader: JsonReader,
   name: string,
   shape: readonly number[],
   count: number,
-  readRun: (limit: number) => number,
+  readRun: (index: number, limit: number, inRow: boolean) => number,
 ): void {
   const what = `'data' of ${quote(name)}`;
+  const last = shape.length - 1;
+  /** Elements in an item of each level. */
+  const sizes: number[] = [];
+  for (let level = last, size = 1; level >= 0; size *= shape[level--] as number) sizes[level] = size;
+  let index = 0;
+  /** How many items the array at hand has after one has ended: up to here all elements are where they belong. */
+  const itemsAt = (level: number): number => ((index / (sizes[level] as number) - 1) % (shape[level] as number)) + 1;
   const walk = (level: number, nested: boolean): void => {
     const expected = nested ? (shape[level] ?? 0) : count;
     let inner: boolean | undefined;
-    const got = reader.runs(what, (index) => {
-      inner ??= reader.peek() === 0x5b && level + 1 < shape.length;
+    const inRow = nested && level === last;
+    const got = reader.runs(what, (item) => {
+      inner ??= reader.peek() === 0x5b && level < last;
       if (inner) {
+        if (item === shape[level]) throw wrongCount(name, shape, `more than ${item} items at level ${level + 1}`);
         walk(level + 1, true);
-        return 1;
+        return count === 0 ? item + 1 : itemsAt(level);
       }
-      if (index >= expected) throw wrongCount(name, shape, `more than ${expected} elements`);
-      return readRun(expected - index);
+      if (item >= expected) throw wrongCount(name, shape, `more than ${expected} elements`);
+      const run = readRun(index, inRow ? count - index : expected - item, inRow);
+      index += run;
+      return inRow ? itemsAt(level) : item + run;
     });
     // The outermost array is nested when its first item is an array, or when the shape itself has no first item.
     if (inner) {
       if (got !== shape[level]) throw wrongCount(name, shape, `${got} items at level ${level + 1}`);
-    } else if (got !== expected || (nested && level + 1 < shape.length && expected !== 0)) {
+    } else if (got !== expected || (nested && level < last && expected !== 0)) {
       throw wrongCount(name, shape, `${got} elements`);
     }
   };
@@ -152,57 +161,6 @@ function tokenAt(reader: JsonReader): string {
 
 function isDelimiter(byte: number): boolean {
   return byte <= 0x20 || byte === 0x2c || byte === 0x5d || byte === 0x7d;
-}
-
-function isDigit(byte: number | undefined): boolean {
-  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
-}
-
-/** Powers of ten that a double holds exactly. */
-const POWERS_OF_TEN = Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
-
-/**
- * The double nearest to the JSON number at the reader, or undefined when there is none. Up to 15 digits and an exponent
- * of up to 22 take the exact short way (Clinger, "How to read floating point numbers accurately", 1990: both factors
- * are exact, so one rounding is left); the rest goes through `Number`.
- */
-function readDouble(reader: JsonReader): number | undefined {
-  const { bytes } = reader;
-  let pos = reader.pos;
-  const negative = bytes[pos] === 0x2d;
-  if (negative) pos++;
-  let mantissa = 0;
-  let digits = 0;
-  let exponent = 0;
-  let byte = bytes[pos];
-  if (byte === 0x30) {
-    byte = bytes[++pos];
-    if (isDigit(byte)) return undefined;
-  } else {
-    if (!isDigit(byte)) return undefined;
-    for (; byte !== undefined && byte >= 0x30 && byte <= 0x39; byte = bytes[++pos]) {
-      mantissa = mantissa * 10 + (byte - 0x30);
-      digits++;
-    }
-  }
-  if (byte === 0x2e) {
-    byte = bytes[++pos];
-    if (!isDigit(byte)) return undefined;
-    for (; byte !== undefined && byte >= 0x30 && byte <= 0x39; byte = bytes[++pos]) {
-      mantissa = mantissa * 10 + (byte - 0x30);
-      if (mantissa !== 0) digits++;
-      exponent--;
-    }
-  }
-  if (byte === 0x65 || byte === 0x45 || digits > 15 || exponent < -22) {
-    const text = numberAt(bytes, reader.pos);
-    if (text === '') return undefined;
-    reader.pos += text.length;
-    return Number(text);
-  }
-  reader.pos = pos;
-  const value = exponent === 0 ? mantissa : mantissa / (POWERS_OF_TEN[-exponent] as number);
-  return negative ? -value : value;
 }
 
 const NON_FINITE: readonly (readonly [string, number])[] = [

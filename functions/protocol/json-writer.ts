@@ -5,19 +5,43 @@ const BYTES_PER_UNIT = 3;
 /** The longest integer of 32 bits: -2147483648. */
 const MAX_INTEGER_TEXT = 11;
 
-/** JSON text that is written straight into its bytes. Whoever writes sees to it that it is JSON. */
+/** So much text is gathered before it becomes bytes: most answers become bytes at once. */
+const MAX_PENDING = 16 * 1024;
+
+/**
+ * Where short answers become bytes, one behind the other: memory of their own would take longer to get than they take to
+ * be written. Node's Buffer does the same.
+ */
+const BLOCK_BYTES = 16 * 1024;
+const NOTHING = new Uint8Array();
+let block = new Uint8Array();
+let blockUsed = 0;
+
+/** A part of a block that nobody else has. */
+function inBlock(bytes: number): Uint8Array<ArrayBuffer> {
+  if (blockUsed + bytes > block.length) {
+    block = new Uint8Array(BLOCK_BYTES);
+    blockUsed = 0;
+  }
+  blockUsed += bytes;
+  return block.subarray(blockUsed - bytes, blockUsed);
+}
+
+/** JSON that is written as bytes. Whoever writes sees to it that it is JSON. */
 export class JsonWriter {
-  #bytes = new Uint8Array(1024);
+  #bytes = NOTHING;
   #length = 0;
+  /** What comes after the bytes. */
+  #pending = '';
 
   text(text: string): void {
-    this.#reserve(text.length * BYTES_PER_UNIT);
-    this.#length += utf8.encodeInto(text, this.#bytes.subarray(this.#length)).written;
+    this.#pending += text;
+    if (this.#pending.length > MAX_PENDING) this.#flush(0);
   }
 
   /** The integers of up to 32 bits, with commas between them. */
   integers(values: ArrayLike<number>): void {
-    this.#reserve(values.length * (MAX_INTEGER_TEXT + 1));
+    this.#flush(values.length * (MAX_INTEGER_TEXT + 1));
     const bytes = this.#bytes;
     let at = this.#length;
     for (let i = 0; i < values.length; i++) {
@@ -39,16 +63,26 @@ export class JsonWriter {
     this.#length = at;
   }
 
-  /** What was written. */
-  finish(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.subarray(0, this.#length);
+  /**
+   * What was written.
+   * @param alignment spaces are appended up to a multiple of so many bytes
+   */
+  finish(alignment = 1): Uint8Array<ArrayBuffer> {
+    this.#flush(alignment);
+    const end = Math.ceil(this.#length / alignment) * alignment;
+    return this.#bytes.fill(0x20, this.#length, end).subarray(0, end);
   }
 
-  #reserve(more: number): void {
-    const needed = this.#length + more;
-    if (needed <= this.#bytes.length) return;
-    const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
-    larger.set(this.finish());
-    this.#bytes = larger;
+  /** Makes bytes of the text, and room for some more. */
+  #flush(more: number): void {
+    const needed = this.#length + this.#pending.length * BYTES_PER_UNIT + more;
+    if (needed > this.#bytes.length) {
+      const isShort = needed <= BLOCK_BYTES / 4;
+      const larger = isShort ? inBlock(needed) : new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+      if (this.#length > 0) larger.set(this.#bytes.subarray(0, this.#length));
+      this.#bytes = larger;
+    }
+    this.#length += utf8.encodeInto(this.#pending, this.#bytes.subarray(this.#length)).written;
+    this.#pending = '';
   }
 }

@@ -4,35 +4,28 @@
 
 /** Where a call leaves the position after the last number that it read. */
 const POSITION: usize = 0;
+/** Of each level of arrays around the rows, from the inside: how many of its items are left, and how many it has. */
+const LEVELS: usize = 512;
+/** The powers of ten from SMALLEST_POWER to LARGEST_POWER, see power-table.ts. */
+const POWERS: usize = 1024;
+const SMALLEST_POWER: i32 = -342;
+const LARGEST_POWER: i32 = 308;
+/** The powers of ten from 0 to LARGEST_DIVISOR as doubles, of which those up to LARGEST_EXACT are exact. */
+const DIVISORS: usize = 11 * 1024 + 256;
+const LARGEST_DIVISOR: i32 = 44;
+const LARGEST_EXACT: i32 = 22;
 
-/** The kinds of results. */
+/** The kinds of results. From INT64 on they are integers, signed and unsigned in turns, of 64, 32, 16 and 8 bits. */
 const FLOAT32: i32 = 0;
 const FLOAT64: i32 = 1;
 const INT64: i32 = 2;
-// 3: UINT64
 
 /** A longer token is for the other reader, which refuses the longest. */
 const MAX_TOKEN: usize = 900;
 
-/** The largest power of ten below which 128-bit arithmetic is not needed: 2.5 * 5^26 is less than 2^62. */
-const MAX_POWER: i32 = 26;
-/** Up to this one a double holds a power of ten exactly. */
-const MAX_EXACT_POWER: i32 = 22;
-
-const POWERS_OF_TEN = memory.data<f64>([
-  1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
-  1e21, 1e22, 1e23, 1e24, 1e25, 1e26,
-]);
-
-const POWERS_OF_FIVE = memory.data<u64>([
-  1, 5, 25, 125, 625, 3125, 15625, 78125, 390625, 1953125, 9765625, 48828125, 244140625, 1220703125, 6103515625,
-  30517578125, 152587890625, 762939453125, 3814697265625, 19073486328125, 95367431640625, 476837158203125,
-  2384185791015625, 11920928955078125, 59604644775390625, 298023223876953125, 1490116119384765625,
-]);
-
 const ONE: u64 = 1 << 52;
 
-/** Set by `divide` and `scale` where they can't be sure of the last bit. */
+/** Set by `nearest` where it can't be sure of the last bit. */
 let unsure = false;
 
 function isDigit(byte: u32): bool {
@@ -45,12 +38,18 @@ function isSpace(byte: u32): bool {
 
 /**
  * Reads JSON numbers with commas between them from the text that begins at `pos`, and writes at most `count` results to
- * `out`. It stops before whatever is not surely a number that it reads exactly: another reader looks at that.
+ * `out`. After the `left` numbers of a row it goes on in the next row, of `width` numbers, over the brackets of as many
+ * `levels` as a row has around it, but the outermost's. It stops before whatever is not surely a number that it reads
+ * exactly, and after a number where the brackets are not those of the shape: another reader looks at that.
  * A number counts only with what ends it, so the text must end with a byte that no number has, like NUL, and seven more.
  *
  * @returns how many it read
  */
-export function scan(pos: usize, out: usize, count: i32, kind: i32): i32 {
+export function scan(pos: usize, out: usize, count: i32, kind: i32, left: i32, width: i32, levels: i32): i32 {
+  const log2 = 4 - (kind >> 1);
+  const ones: u64 = u64.MAX_VALUE >> <u64>(64 - (8 << log2));
+  const most = (kind & 1) == 0 ? ones >> 1 : ones;
+  const mostBelow = (kind & 1) == 0 ? most + 1 : 0;
   let read = 0;
   store<u32>(POSITION, <u32>pos);
   while (read < count) {
@@ -70,7 +69,7 @@ export function scan(pos: usize, out: usize, count: i32, kind: i32): i32 {
     } while (isDigit(byte));
     const wholeDigits = pos - first;
     if (wholeDigits > 1 && (wholeDigits > 19 || load<u8>(first) == 0x30)) break;
-    const isInteger = byte != 0x2e && (byte | 0x20) != 0x65;
+    let isInteger = true;
 
     if (byte == 0x2e) {
       const point = ++pos;
@@ -88,6 +87,7 @@ export function scan(pos: usize, out: usize, count: i32, kind: i32): i32 {
       exponent = <i32>(point - pos);
       if (exponent == 0) break;
       for (; isDigit(byte); byte = load<u8>(++pos)) truncated = true;
+      isInteger = false;
     }
     if ((byte | 0x20) == 0x65) {
       byte = load<u8>(++pos);
@@ -98,29 +98,78 @@ export function scan(pos: usize, out: usize, count: i32, kind: i32): i32 {
       for (; isDigit(byte) && pos - start < 5; byte = load<u8>(++pos)) written = written * 10 + <i32>(byte - 0x30);
       if (pos == start) break;
       exponent += down ? -written : written;
+      isInteger = false;
     }
     if ((byte != 0x2c && byte != 0x5d && !isSpace(byte)) || pos - first > MAX_TOKEN) break;
 
     if (kind >= INT64) {
-      const fits = kind == INT64 ? digits >> 63 == 0 : !negative || digits == 0;
-      if (!isInteger || !fits) break;
-      store<u64>(out + (<usize>read << 3), negative ? 0 - digits : digits);
+      if (!isInteger) {
+        // Other writers of JSON have no integers. A double holds those of 64 bits but in part.
+        unsure = false;
+        const value = nearest(digits, exponent, truncated);
+        if (kind < 4 || unsure || value > 4_294_967_295 || trunc(value) != value) break;
+        digits = <u64>value;
+      }
+      if (digits > (negative ? mostBelow : most)) break;
+      const bits = negative ? 0 - digits : digits;
+      const at = out + (<usize>read << log2);
+      if (log2 == 3) store<u64>(at, bits);
+      else if (log2 == 2) store<u32>(at, <u32>bits);
+      else if (log2 == 1) store<u16>(at, <u16>bits);
+      else store<u8>(at, <u8>bits);
     } else {
       unsure = false;
-      let value: f64 = exponent < 0 ? divide(digits, -exponent, truncated) : scale(digits, exponent, truncated);
-      if (unsure) break;
-      if (negative) value = -value;
-      if (kind == FLOAT32) store<f32>(out + (<usize>read << 2), <f32>value);
-      else store<f64>(out + (<usize>read << 3), value);
+      if (kind == FLOAT32) {
+        const value = nearestSingle(digits, exponent, truncated);
+        if (unsure || value == f32.MAX_VALUE + f32.MAX_VALUE) break;
+        store<f32>(out + (<usize>read << 2), negative ? -value : value);
+      } else {
+        const value = nearest(digits, exponent, truncated);
+        if (unsure) break;
+        store<f64>(out + (<usize>read << 3), negative ? -value : value);
+      }
     }
     read++;
     store<u32>(POSITION, <u32>pos);
 
     while (isSpace(byte)) byte = load<u8>(++pos);
-    if (byte != 0x2c) break;
-    pos++;
+    if (--left > 0) {
+      if (byte != 0x2c) break;
+      pos++;
+      continue;
+    }
+    pos = nextRow(pos, levels);
+    if (pos == 0) break;
+    left = width;
   }
   return read;
+}
+
+/** The position after the brackets between two rows, or 0 where others stand there. */
+function nextRow(pos: usize, levels: i32): usize {
+  let level: i32 = 0;
+  for (; ; level++) {
+    if (level == levels) return 0;
+    if (load<u8>(pos) != 0x5d) return 0;
+    pos = skipSpace(pos + 1);
+    const items = LEVELS + (<usize>level << 3);
+    const left = load<u32>(items) - 1;
+    store<u32>(items, left == 0 ? load<u32>(items, 4) : left);
+    if (left != 0) break;
+  }
+  if (load<u8>(pos) != 0x2c) return 0;
+  pos++;
+  for (; level >= 0; level--) {
+    pos = skipSpace(pos);
+    if (load<u8>(pos) != 0x5b) return 0;
+    pos++;
+  }
+  return pos;
+}
+
+function skipSpace(pos: usize): usize {
+  while (isSpace(load<u8>(pos))) pos++;
+  return pos;
 }
 
 /** Whether eight bytes are all digits. */
@@ -137,62 +186,77 @@ function valueOf(eight: u64): u64 {
   return ((pairs & mask) * 0x000f424000000064 + ((pairs >> 16) & mask) * 0x0000271000000001) >> 32;
 }
 
-/** digits * 10^power, as the nearest double. */
-function scale(digits: u64, power: i32, truncated: bool): f64 {
-  // One rounding: both factors are exact (Clinger, "How to read floating point numbers accurately", 1990).
-  if (power == 0 || digits == 0) {
-    if (truncated) unsure = true;
-    return <f64>digits;
-  }
-  if (truncated || digits > ONE << 1 || power > MAX_EXACT_POWER) {
-    unsure = true;
-    return 0;
-  }
-  return <f64>digits * load<f64>(POWERS_OF_TEN + (<usize>power << 3));
+function divisor(power: i32): f64 {
+  return load<f64>(DIVISORS + (<usize>-power << 3));
 }
 
 /**
- * digits / 10^power, as the nearest double.
+ * The float nearest to the double nearest to digits * 10^power.
  *
- * More digits than a double holds: the quotient of their doubles m * 2^t is at most some units of its last place away. How
- * far, `digits` - m * 2^t * 10^power tells, which is exact in 64 bits that wrap, after a shift that makes it an integer:
- * it is small, whatever the two terms are.
+ * After three roundings, or what was cut off, a quotient of doubles is at most four of their last places away from that
+ * double. That is the same float, where no middle between two floats is as near.
  */
-function divide(digits: u64, power: i32, truncated: bool): f64 {
-  if (digits == 0 && !truncated) return 0;
-  if (power > MAX_POWER || digits == 0) {
-    unsure = true;
-    return 0;
+function nearestSingle(digits: u64, power: i32, truncated: bool): f32 {
+  if (power < 0 && power >= -LARGEST_DIVISOR) {
+    const near = <f64>digits / divisor(power);
+    const fromMiddle = (reinterpret<u64>(near) & 0x1fffffff) - (0x10000000 - 8);
+    if (fromMiddle > 16 && near > 1e-37 && near < 1e38) return <f32>near;
   }
-  const near = <f64>digits / load<f64>(POWERS_OF_TEN + (<usize>power << 3));
-  if (digits <= ONE << 1 && power <= MAX_EXACT_POWER && !truncated) return near;
+  return <f32>nearest(digits, power, truncated);
+}
 
-  let bits = reinterpret<u64>(near);
-  const mantissa = (bits & (ONE - 1)) | ONE;
-  const shift = 1075 - <i32>(bits >> 52) - power;
-  const left = <u64>max(shift, 0);
-  const unit = <i64>(load<u64>(POWERS_OF_FIVE + (<usize>power << 3)) << <u64>max(-shift, 0));
-  const dividend = left < 64 ? digits << left : 0;
-  let twice = <i64>(dividend - mantissa * <u64>unit) << 1;
-  if (twice > unit) {
-    bits++;
-    twice -= unit << 1;
-  } else if (twice < -unit) {
-    bits--;
-    twice += unit << 1;
-  }
-  // Below a power of two the doubles lie twice as close. Of digits that were cut off, the rest is less than one.
-  const isTie = twice == unit || twice == -unit;
-  const rest: i64 = truncated ? <i64>2 << left : 0;
-  if (
-    twice > unit ||
-    twice < -unit ||
-    (twice < 0 && (bits & (ONE - 1)) == 0) ||
-    (truncated && (left > 60 || isTie || twice + rest >= unit))
-  ) {
+/** The upper half of a product of 128 bits. */
+function upperHalf(a: u64, b: u64): u64 {
+  const mask: u64 = 0xffffffff;
+  const low = (a & mask) * (b & mask);
+  const middle = (a >> 32) * (b & mask) + (low >> 32);
+  return (a >> 32) * (b >> 32) + (middle >> 32) + (((a & mask) * (b >> 32) + (middle & mask)) >> 32);
+}
+
+/**
+ * digits * 10^power as the nearest double, of two that are as near the even one.
+ *
+ * The product with the power's 128 bits is exact enough to round (Lemire, "Number parsing at a gigabyte per second", 2021;
+ * Mushtak and Lemire, "Fast number parsing without fallback", 2023). Digits may have been cut off behind 18 others.
+ */
+function nearest(digits: u64, power: i32, truncated: bool): f64 {
+  if (power == 0 && !truncated) return <f64>digits;
+  if (digits == 0 && !truncated) return 0;
+  if (power < SMALLEST_POWER || power > LARGEST_POWER || digits == 0) {
     unsure = true;
     return 0;
   }
-  if (isTie && (bits & 1) == 1) bits += twice > 0 ? 1 : -1;
-  return reinterpret<f64>(bits);
+  // Both are exact, so that one rounding is left (Clinger, "How to read floating point numbers accurately", 1990).
+  if (digits <= ONE << 1 && power < 0 && power >= -LARGEST_EXACT && !truncated) return <f64>digits / divisor(power);
+  const zeros = clz(digits);
+  const shifted = digits << zeros;
+  const entry = POWERS + (<usize>(power - SMALLEST_POWER) << 4);
+  const factor = load<u64>(entry);
+  let lower = shifted * factor;
+  let upper = upperHalf(shifted, factor);
+  if ((upper & 0x1ff) == 0x1ff) {
+    const more = upperHalf(shifted, load<u64>(entry, 8));
+    lower += more;
+    if (lower < more) upper++;
+  }
+  const top = upper >> 63;
+  const drop = top + 9;
+  // One bit more than a double has.
+  let bits = upper >> drop;
+  const exponent = ((217706 * power) >> 16) + 1086 + <i32>top - <i32>zeros;
+  if (exponent <= 0 || exponent >= 2046 || (truncated && mayRoundUp(upper, (<u64>1 << zeros) + 1, drop))) {
+    unsure = true;
+    return 0;
+  }
+  // In the middle between two: only small powers of five have products that end there.
+  if (lower <= 1 && (bits & 3) == 1 && power >= -4 && power <= 23 && bits << drop == upper) bits--;
+  // A carry out of the 53 bits makes the exponent one more by itself.
+  return reinterpret<f64>((<u64>(exponent - 1) << 52) + ((bits + 1) >> 1));
+}
+
+/** Whether digits that were cut off, which make the product up to `more` larger, might lead over a middle, or on to one. */
+function mayRoundUp(upper: u64, more: u64, drop: u64): bool {
+  const last = ((upper >> drop) + 1) >> 1;
+  const middle = (last << 1) - 1;
+  return (((upper + more) >> drop) + 1) >> 1 != last || middle << drop == upper;
 }

@@ -103,6 +103,15 @@ describe('against JSON.parse', () => {
   });
 });
 
+test('powers of ten, all of them', () => {
+  const random = seededRandom(SEED);
+  const texts = Array.from({ length: 652 * 8 }, (_, i) => {
+    const digits = String(Math.floor(random() * 2 ** 53)) + (i % 3 === 0 ? String(Math.floor(random() * 100)) : '');
+    return `${i % 2 === 0 ? digits : digits.slice(0, 1 + (i % 7))}e${(i % 652) - 343}`;
+  }).filter((text) => Number.isFinite(Number(text)));
+  expect(bitsOf(`[${texts}]`, 'FP64', texts.length)).toEqual(new Uint8Array(Float64Array.from(texts, Number).buffer));
+});
+
 describe('the plain reader', () => {
   const numbers = (at: number, wrong: string): string =>
     Array.from({ length: 40 }, (_, i) => (i === at ? wrong : String(i))).join(',');
@@ -141,10 +150,26 @@ describe('the plain reader', () => {
     '-9223372036854775809',
     '9999999999999999999',
     '18446744073709551616',
+    '1.0',
+    '-128',
+    '128.0',
+    '2.55e2',
+    '256',
+    '-32769',
+    '65535',
+    '2147483648',
+    '-2147483648.00',
+    '4294967296',
+    '1e-400',
+    '5e-324',
+    '1.7976931348623158e308',
+    '1.7976931348623159e308',
+    '3.4028235677973366e38',
     '1 2',
     '5]',
     '5}',
   ];
+  const SPACES = ['', '', '', ' ', '\n  ', '\t\r\n '];
   const outcome = (read: Read, text: string, datatype: Datatype, shape: readonly number[]): unknown => {
     const reader = new JsonReader(encoder.encode(text));
     try {
@@ -158,7 +183,7 @@ describe('the plain reader', () => {
   test('says the same of whatever is wrong or hard, wherever it stands', async () => {
     const plain = await plainReader();
     const seen = new Set<unknown>();
-    for (const datatype of ['FP32', 'FP64', 'FP16', 'INT64', 'UINT64', 'INT32', 'UINT8'] as const) {
+    for (const datatype of Object.keys(DATATYPES).filter((name) => !['BOOL', 'BYTES'].includes(name)) as Datatype[]) {
       for (const token of [...WRONG, ...LONG, ...HARD]) {
         for (const at of [0, 17, 39]) {
           for (const shape of [[40], [8, 5]]) {
@@ -179,6 +204,44 @@ describe('the plain reader', () => {
     expect(seen.size).toBeGreaterThan(100);
   });
 
+  test('says the same of rows in rows, and of brackets that are not those of the shape', async () => {
+    const plain = await plainReader();
+    const random = seededRandom(SEED + 2);
+    const below = (n: number): number => Math.floor(random() * n);
+    const space = (): string => SPACES[below(SPACES.length)] as string;
+    const nested = ([items, ...shape]: readonly number[]): string =>
+      items === undefined
+        ? below(50) === 0
+          ? 'NaN'
+          : String(below(2) === 0 ? below(300) : random())
+        : `[${space()}${Array.from({ length: items }, () => nested(shape) + space()).join(`,${space()}`)}]`;
+    let right = 0;
+    const wrong = new Set<unknown>();
+    for (let round = 0; round < 2_000; round++) {
+      const shape = Array.from({ length: 2 + below(4) }, () => 1 + below(6));
+      const texts = [nested(shape)];
+      for (let mutant = 0; mutant < 3; mutant++) {
+        // A bracket, a comma or whatever else stands there goes, comes, or comes in place of another.
+        const text = texts[0] as string;
+        const marks = Array.from(text.matchAll(/[[\],]/g), ({ index }) => index);
+        const at = marks[below(marks.length)] as number;
+        const put = ['', '[', ']', ',', '],[', '[]', ',1'][below(7)] as string;
+        texts.push(text.slice(0, at) + put + text.slice(at + below(2)));
+      }
+      // Another shape of as many elements.
+      const other = shape.toReversed();
+      for (const [i, text] of [...texts, texts[0] as string].entries()) {
+        const expected = outcome(plain, text, 'FP32', i > 3 ? other : shape);
+        expect(outcome(readJsonData, text, 'FP32', i > 3 ? other : shape), `[${shape}] ${text}`).toEqual(expected);
+        const [said, end] = expected as [string, number];
+        if (said.includes(' ')) wrong.add(said.replace(/[0-9]+/g, '0'));
+        else if (end === text.length) right++;
+      }
+    }
+    expect(right).toBeGreaterThan(2_000);
+    expect(wrong.size).toBeGreaterThan(50);
+  });
+
   test('says the same of text that ends early', async () => {
     const plain = await plainReader();
     const text = `[${Array.from({ length: 40 }, (_, i) => i / 3)}]`;
@@ -197,6 +260,20 @@ describe('the plain reader', () => {
   });
 });
 
+test('as many elements in other brackets are refused', () => {
+  for (const text of [
+    '[[[1,2],[3,4],[5,6],[7,8]],[[1,2],[3,4],[5,6],[7,8]]]',
+    '[[[1,2]],[[3,4]],[[5,6]],[[7,8]],[1]]',
+  ]) {
+    for (const shape of [
+      [4, 2, 2],
+      [2, 2, 4],
+    ]) {
+      expect(() => readJsonData(new JsonReader(encoder.encode(text)), 'x', 'FP32', shape)).toThrow(/in 'data'/);
+    }
+  }
+});
+
 test('rows of another length than the shape says are refused, whole', () => {
   const rows = (width: number): string => `[${Array.from({ length: 20 }, () => `[${Array(width).fill('1.5')}]`)}]`;
   for (const width of [2, 4, 100]) {
@@ -204,19 +281,31 @@ test('rows of another length than the shape says are refused, whole', () => {
   }
 });
 
-test('numbers as numpy writes them are all read by the scanner', () => {
+test.each([
+  ['as numpy writes floats', 'FP32', [3_072], (x: number) => String(Math.fround(x))],
+  ['as numpy writes doubles', 'FP64', [3_072], String],
+  ['small', 'FP64', [3_072], (x: number) => String(x * 1e-200)],
+  ['with 30 places', 'FP32', [3_072], (x: number) => x.toFixed(30)],
+  ['integers that are written as floats', 'INT16', [3_072], (x: number) => `${x.toFixed(0)}.0`],
+  [
+    'in rows of three',
+    'FP32',
+    [512, 2, 3],
+    (x: number, i: number) => `${i % 3 ? '' : i % 6 ? '[' : '[['}${x}${i % 3 < 2 ? '' : i % 6 < 5 ? ']' : ']]'}`,
+  ],
+  ['in rows of one', 'FP64', [3_072, 1, 1], (x: number) => `[[${x}]]`],
+] as const)('numbers %s are all read by the scanner, in a few calls', (_, datatype, shape, write) => {
   const random = seededRandom(SEED);
-  for (const [datatype, data] of [
-    ['FP32', new Float32Array(3_072)],
-    ['FP64', new Float64Array(3_072)],
-  ] as const) {
-    const reader = new JsonReader(encoder.encode(`${Array.from(data, () => (random() - 0.5) / 1_000)}]`));
-    const scan = numberScanner(reader, datatype, data);
-    let [index, calls] = [0, 0];
-    for (; index < data.length && calls < 10; calls++) {
-      index += scan?.(index, data.length - index) ?? 0;
-      if (index < data.length) reader.pos++;
-    }
-    expect({ datatype, index }).toEqual({ datatype, index: data.length });
+  const data = { FP32: new Float32Array(3_072), FP64: new Float64Array(3_072), INT16: new Int16Array(3_072) }[datatype];
+  const text = Array.from({ length: data.length }, (_, i) => write((random() - 0.5) * 100, i)).join(', ');
+  const reader = new JsonReader(encoder.encode(`${text}]`));
+  const inRow = shape.length > 1;
+  if (inRow) reader.pos = text.search(/[^[]/);
+  const scan = numberScanner(reader, datatype, shape, data);
+  let [index, calls] = [0, 0];
+  for (; index < data.length && calls < 10; calls++) {
+    index += scan?.(index, data.length - index, inRow) ?? 0;
+    while (index < data.length && /[\],[ ]/.test(String.fromCharCode(reader.bytes[reader.pos] as number))) reader.pos++;
   }
+  expect(index).toBe(data.length);
 });

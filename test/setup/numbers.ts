@@ -14,7 +14,7 @@ export function hardNumber(random: () => number): string {
   const below = (n: number): number => Math.floor(random() * n);
   const digits = (n: number): string => Array.from({ length: n }, () => below(10)).join('');
   const sign = below(2) === 0 ? '' : '-';
-  switch (below(10)) {
+  switch (below(14)) {
     case 0:
       return sign + String(random());
     case 1:
@@ -43,6 +43,27 @@ export function hardNumber(random: () => number): string {
     }
     case 8:
       return sign + String(below(2 ** 31) * 10 ** -below(330));
+    case 9:
+      // Of all sizes, and of none.
+      return `${sign}${below(10)}.${digits(1 + below(19))}${'eE'[below(2)]}${['', '+', '-'][below(3)]}${below(400)}`;
+    case 10: {
+      // Between two doubles, exactly, with an exponent: an odd integer of 54 bits over a power of five, or a digit beside that.
+      const power = 1 + below(23);
+      const five = 5n ** BigInt(power);
+      const bits = 54n - BigInt(five.toString(2).length);
+      const odd = bits < 1n ? 1n : ((2n ** 30n + BigInt(below(2 ** 30))) >> (30n - (bits < 30n ? bits : 30n))) | 1n;
+      return `${sign}${odd + BigInt(below(3) - 1)}e${power}`;
+    }
+    case 11:
+      // Below the normal doubles, and around the least of them.
+      return sign + String(Math.fround(random()) * 2 ** -(1022 + below(53)));
+    case 12: {
+      // Between two floats, in more digits than a double tells apart, and a digit there.
+      const float = new Float32Array(1);
+      new Uint32Array(float.buffer)[0] = (90 + below(60)) * 2 ** 23 + below(2 ** 23);
+      const middle = ((float[0] as number) * (1 + 2 ** -24)).toPrecision(20 + below(30));
+      return sign + (below(2) === 0 || middle.includes('e') ? middle : `${middle}${digits(1 + below(3))}`);
+    }
     default:
       return `${sign}${below(1000)}`;
   }
