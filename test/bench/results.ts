@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { Failure } from '../../functions/cli/failure.ts';
+import { plotOf } from '../../functions/cli/plot.ts';
 import type { Row, Section, Table } from './section.ts';
 
 export type Result = {
@@ -73,6 +74,19 @@ export function kept(folder: string, section: string): Result {
   return result;
 }
 
+/** Draws the result's plots into the folder benchmarks/ beside docs/benchmarks.md. */
+export function draw(docs: string, { section, tables }: Result): void {
+  for (const { title, plot } of tables) {
+    if (plot === undefined) continue;
+    mkdirSync(join(docs, 'benchmarks'), { recursive: true });
+    writeFileSync(join(docs, drawn(section, plot.name)), plotOf(title, plot.panels));
+  }
+}
+
+function drawn(section: string, name: string): string {
+  return `benchmarks/${section}-${name}.svg`;
+}
+
 /** The text of docs/benchmarks.md with this result in place of what stood between the section's marks. */
 export function renewed(markdown: string, result: Result): string {
   const begin = `<!-- bench:${result.section} -->`;
@@ -84,12 +98,16 @@ export function renewed(markdown: string, result: Result): string {
   return `${markdown.slice(0, from + begin.length)}\n${written(result)}\n${markdown.slice(to)}`;
 }
 
-function written({ date, command, machine, versions, tables }: Result): string {
+function written({ section, date, command, machine, versions, tables }: Result): string {
   const software = Object.entries(versions).map(([name, number]) => `${name} ${number}`);
   const heading =
     `${date.slice(0, 10)}, \`${command}\`; ${machine.cores} cores (${machine.processor}), ${machine.memoryGb} GB, ` +
     `load before ${machine.loadBefore}; ${software.join(', ')}.`;
-  return [heading, ...tables.flatMap(({ title, rows }) => [`${title}:`, markdownTable(rows)])].join('\n\n');
+  const parts = tables.flatMap(({ title, rows, plot }) => {
+    const picture = plot === undefined ? [] : [`![${title}](${drawn(section, plot.name)})`];
+    return [`${title}:`, ...picture, markdownTable(rows)];
+  });
+  return [heading, ...parts].join('\n\n');
 }
 
 function markdownTable(rows: readonly Row[]): string {

@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { renewed } from './results.ts';
+import { draw, renewed } from './results.ts';
+import type { Table } from './section.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 
@@ -43,22 +44,45 @@ test('figures of a quick run do not come into the docs', () => {
   }
 });
 
+const resultWith = (tables: readonly Table[]) => ({
+  section: 'one',
+  what: 'something',
+  date: '2026-01-02T03:04:05Z',
+  command: 'npm run bench -- one',
+  quick: false,
+  machine: { processor: 'P', cores: 2, memoryGb: 8, loadBefore: 0.1 },
+  versions: { node: '24' },
+  tables,
+});
+
 test('a result takes the place of the one before, and of nothing else', () => {
   const page = 'a\n\n<!-- bench:one -->\nold\n<!-- /bench -->\n\nb\n\n<!-- bench:two -->\nkept\n<!-- /bench -->\n';
-  const result = {
-    section: 'one',
-    what: 'something',
-    date: '2026-01-02T03:04:05Z',
-    command: 'npm run bench -- one',
-    quick: false,
-    machine: { processor: 'P', cores: 2, memoryGb: 8, loadBefore: 0.1 },
-    versions: { node: '24' },
-    tables: [{ title: 'Speed', rows: [{ callers: 1, ms: 2.5 }] }],
-  };
+  const result = resultWith([{ title: 'Speed', rows: [{ callers: 1, ms: 2.5 }] }]);
   const once = renewed(page, result);
   expect(once).toContain('| callers | ms |\n|---|---|\n| 1 | 2.5 |');
   expect(once).toMatch(/^a\n.*2026-01-02.*\n\nb\n.*\nkept\n/s);
   expect(once).not.toContain('old');
   expect(renewed(once, result)).toBe(once);
   expect(() => renewed(page, { ...result, section: 'three' })).toThrow("no place for 'three'");
+});
+
+test('a plot is drawn beside the page, which shows it', () => {
+  const docs = mkdtempSync(join(tmpdir(), 'serverless-onnx-docs-'));
+  try {
+    const [x, y] = [{ label: 'callers', scale: 'log' } as const, { label: 'ms', scale: 'linear' } as const];
+    const panels = [{ title: 'Latency', x, y, series: [{ name: 'digits', points: [[1, 2.5]] as const }] }];
+    const rows = [{ callers: 1, ms: 2.5 }];
+    const result = resultWith([
+      { title: 'Speed', rows, plot: { name: 'callers', panels } },
+      { title: 'Size', rows },
+    ]);
+    draw(docs, result);
+    expect(readdirSync(docs, { recursive: true }).sort()).toEqual(['benchmarks', 'benchmarks/one-callers.svg']);
+    expect(readFileSync(join(docs, 'benchmarks/one-callers.svg'), 'utf8')).toContain('>Speed</text>');
+    const written = renewed('<!-- bench:one -->\n<!-- /bench -->', result);
+    expect(written).toContain('Speed:\n\n![Speed](benchmarks/one-callers.svg)\n\n| callers | ms |');
+    expect(written).toContain('Size:\n\n| callers | ms |');
+  } finally {
+    rmSync(docs, { recursive: true });
+  }
 });

@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { exitWith, Misuse } from '../../functions/cli/failure.ts';
 import { table } from '../../functions/cli/table.ts';
-import { keep, kept, renewed, resultOf } from './results.ts';
+import { draw, keep, kept, renewed, resultOf } from './results.ts';
 import type { Section } from './section.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
-const DOCS = join(ROOT, 'docs/benchmarks.md');
+const DOCS = join(ROOT, 'docs');
 
 const USAGE = `npm run bench -- [options] [section...]
 
@@ -19,7 +19,7 @@ measures answers correctly. Results are kept in bench-results/<section>.json.
 
   --list     the sections
   --quick    few and short rounds, to see that a section works; the figures are of no worth
-  --docs     measure nothing: write the results that are kept into docs/benchmarks.md
+  --docs     measure nothing: write the results that are kept into docs/benchmarks.md, and their plots beside it
   --results  another folder than bench-results
   --help     this text
 
@@ -84,7 +84,12 @@ async function measure(section: Section, quick: boolean, folder: string): Promis
 
 /** Sections that were not measured keep what stands there, unless they are named. */
 function writeDocs(sections: readonly Section[], folder: string): void {
-  let text = readFileSync(DOCS, 'utf8');
-  for (const { name } of sections) text = renewed(text, kept(folder, name));
-  writeFileSync(DOCS, text);
+  const page = join(DOCS, 'benchmarks.md');
+  let text = readFileSync(page, 'utf8');
+  for (const { name } of sections) {
+    const result = kept(folder, name);
+    text = renewed(text, result);
+    draw(DOCS, result);
+  }
+  writeFileSync(page, text);
 }

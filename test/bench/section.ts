@@ -1,7 +1,14 @@
+import type { Panel } from '../../functions/cli/plot.ts';
+
 /** A cell is a number, with as many digits as it deserves, or a word. */
 export type Row = { readonly [column: string]: string | number };
 
-export type Table = { readonly title: string; readonly rows: readonly Row[] };
+export type Table = {
+  readonly title: string;
+  readonly rows: readonly Row[];
+  /** What the rows are a few points of; `--docs` draws it into docs/benchmarks/<section>-<name>.svg. */
+  readonly plot?: { readonly name: string; readonly panels: readonly Panel[] };
+};
 
 export type Context = {
   /** Rounds as few and as short as show that the section works; such figures are of no worth. */

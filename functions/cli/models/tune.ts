@@ -12,7 +12,7 @@ import { noise } from '../../protocol/synthetic-tensor.ts';
 import { elementCount, type Tensor } from '../../protocol/tensor.ts';
 import { Misuse } from '../failure.ts';
 import { measure, type Plan } from '../tune/measure.ts';
-import { plotOf } from '../tune/plot.ts';
+import { tuningPlot } from '../tune/plot.ts';
 import { recommend } from '../tune/recommend.ts';
 import { adviceOf, disturbance, tablesOf } from '../tune/report.ts';
 import { withLoader } from './engine.ts';
@@ -54,7 +54,7 @@ export async function tune(model: string, wanted: string | undefined, options: T
     const machine = `${cpus()[0]?.model.trim() ?? 'an unknown processor'}, ${cores} cores`;
     if (options.plot !== undefined) {
       const title = `${model} version ${version}: ${machine}, ${new Date().toISOString().slice(0, 10)}`;
-      await writeFile(options.plot, plotOf(title, advice.sizes, advice.best));
+      await writeFile(options.plot, tuningPlot(title, advice.sizes, advice.best));
     }
     if (options.json) {
       const { best, ...rest } = advice;
