@@ -1,10 +1,7 @@
 import { workOf } from './onnx-flops.ts';
 
-/**
- * Floating-point operations of a product, below which a second thread is not worth waking: that takes about 20 µs, in
- * which one thread computes half of them.
- */
-const SMALL_FLOPS = 4_000_000;
+/** Floating-point operations of a product, below which it takes as long to wake a second thread as that one saves. */
+const SMALL_FLOPS = 6_000_000;
 /** What it takes to read a weight is as much as so many operations, which counts where it is used once. */
 const FLOPS_PER_WEIGHT = 5;
 
