@@ -2,6 +2,7 @@ import type { Computed, Engine, LoadedModel, ModelId, RuntimeTarget } from '../i
 import { DeadlineExceeded } from '../protocol/errors.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import type { Tensor } from '../protocol/tensor.ts';
+import { threadsFor } from './model-threads.ts';
 import { OrtSession } from './onnxruntime.ts';
 import { runtimeTarget } from './onnxruntime-target.ts';
 import { sessionMemory } from './session-memory.ts';
@@ -11,19 +12,19 @@ import { sessionMemory } from './session-memory.ts';
  * behind a run, and where the function's timeout ends a model that does not end by itself.
  */
 export class InlineEngine implements Engine {
-  readonly #threads: number;
+  readonly #cpus: number;
 
-  /** @param threads that one run may use */
-  constructor(threads: number) {
-    this.#threads = threads;
+  /** @param cpus as many threads as one run may use at most */
+  constructor(cpus: number) {
+    this.#cpus = cpus;
   }
 
   get target(): RuntimeTarget {
     return runtimeTarget();
   }
 
-  load(_id: ModelId, path: string, config: ModelConfig): Promise<LoadedModel> {
-    return InlineModel.load(path, config, this.#threads);
+  async load(_id: ModelId, path: string, config: ModelConfig): Promise<LoadedModel> {
+    return InlineModel.load(path, config, threadsFor(path, this.#cpus));
   }
 
   memoryOf(bytes: number): number {

@@ -15,10 +15,20 @@ type Node = {
 type Tensor = { name: string; dims: number[]; integers: number[] | undefined };
 type Graph = { nodes: Node[]; shapes: Map<string, Shape>; integers: Map<string, readonly number[]> };
 
+type Product = 'Conv' | 'ConvTranspose' | 'Gemm' | 'MatMul';
+/** Each with the one of its kind that has the same operands and shapes. */
+const PRODUCTS: ReadonlyMap<string, Product> = new Map([
+  ['Conv', 'Conv'],
+  ['ConvInteger', 'Conv'],
+  ['ConvTranspose', 'ConvTranspose'],
+  ['Gemm', 'Gemm'],
+  ['MatMul', 'MatMul'],
+  ['MatMulInteger', 'MatMul'],
+]);
 const SAME_SHAPE = new Set(
   (
-    'Abs BatchNormalization Cast Ceil Clip Cos Dropout Elu Erf Exp Floor Gelu GroupNormalization HardSigmoid HardSwish ' +
-    'Identity InstanceNormalization IsNaN LayerNormalization LeakyRelu Log LogSoftmax Mish Neg Not Reciprocal Relu Round ' +
+    'Abs BatchNormalization Cast Ceil Clip Cos DequantizeLinear Dropout DynamicQuantizeLinear Elu Erf Exp Floor Gelu ' +
+    'GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization IsNaN LayerNormalization LeakyRelu Log LogSoftmax Mish Neg Not QuantizeLinear Reciprocal Relu Round ' +
     'Selu Sigmoid Sign Sin Softmax Softplus Softsign Sqrt Tanh'
   ).split(' '),
 );
@@ -31,15 +41,24 @@ const MOVES = new Set(
   ).split(' '),
 );
 
+/** Of one run: its convolutions and matrix products. What else a model computes is little beside them. */
+export type Work = {
+  /** Two for each multiplication and addition. */
+  readonly flops: number;
+  /** How many there are. */
+  readonly products: number;
+  /** Elements of what they multiply by, all together; most of it are weights. */
+  readonly weights: number;
+};
+
 /**
- * Floating-point operations of one run, two for each multiplication and addition of convolutions and matrix products;
- * what else a model computes is little beside them. A first dimension that the file leaves open is 1. Weights are not read.
+ * What one run computes. A first dimension that the file leaves open is 1. Weights are not read.
  * @returns undefined where the file does not tell: an unknown operator, or a shape that depends on values
  * @throws ModelRejected
  */
-export function countFlops(path: string): number | undefined {
+export function workOf(path: string): Work | undefined {
   const { nodes, shapes, integers } = readGraph(path);
-  let multiplyAdds = 0;
+  let [multiplyAdds, products, weights] = [0, 0, 0];
   for (const node of nodes) {
     const { operator, domain, inputs, outputs, attributes } = node;
     const [first, second] = inputs.map((name) => shapes.get(name));
@@ -47,11 +66,14 @@ export function countFlops(path: string): number | undefined {
       if (outputs[0] !== undefined && shape !== undefined) shapes.set(outputs[0], shape);
     };
     if (domain !== '' && domain !== 'ai.onnx') return undefined;
-    if (operator === 'Conv' || operator === 'ConvTranspose' || operator === 'Gemm' || operator === 'MatMul') {
+    const kind = PRODUCTS.get(operator);
+    if (kind !== undefined) {
       if (first === undefined || second === undefined) return undefined;
-      const found = product(operator, first, second, attributes);
+      const found = product(kind, first, second, attributes);
       if (found === undefined) return undefined;
       multiplyAdds += found.multiplyAdds;
+      products++;
+      weights += size(second);
       set(found.shape);
     } else if (SAME_SHAPE.has(operator)) set(first);
     else if (BROADCAST.has(operator)) set(broadcast(inputs.map((name) => shapes.get(name))));
@@ -80,11 +102,11 @@ export function countFlops(path: string): number | undefined {
       }
     } else if (!MOVES.has(operator)) return undefined;
   }
-  return 2 * multiplyAdds;
+  return { flops: 2 * multiplyAdds, products, weights };
 }
 
 function product(
-  operator: 'Conv' | 'ConvTranspose' | 'Gemm' | 'MatMul',
+  operator: Product,
   input: Shape,
   weights: Shape,
   attributes: Attributes,

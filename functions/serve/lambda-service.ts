@@ -9,7 +9,7 @@ import {
 } from '../adapters/api-gateway.ts';
 import { EmbeddedMetrics } from '../adapters/emf.ts';
 import { InlineEngine } from '../adapters/inline-engine.ts';
-import { threadsOf } from '../adapters/lambda-cpu.ts';
+import { cpusOf } from '../adapters/lambda-cpu.ts';
 import { createApp } from '../http/app.ts';
 import type { Log } from '../inference/ports.ts';
 import { composeService } from './compose.ts';
@@ -51,7 +51,7 @@ export async function startLambdaService(
   const { service, files } = composeService(
     {
       store,
-      engine: new InlineEngine(threadsOf(memoryMb)),
+      engine: new InlineEngine(cpusOf(memoryMb)),
       telemetry,
       log,
       // The serving role never writes: an alarm on the metrics of the canary does this for all environments.

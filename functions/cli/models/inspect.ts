@@ -1,4 +1,4 @@
-import { countFlops } from '../../adapters/onnx-flops.ts';
+import { workOf } from '../../adapters/onnx-flops.ts';
 import { summarize } from '../../adapters/onnx-summary.ts';
 import { bytesText } from '../../adapters/progress.ts';
 import { RELEASE_FILE, type Release } from '../../inference/release.ts';
@@ -13,7 +13,7 @@ export async function inspect(model: string, wanted: string | undefined, options
   const { repository } = await openRepository(options);
   const { version, config, versions, release } = await versionIn(repository, model, wanted);
   const { path, bytes, done } = await repository.fetch(model, version, config.default_model_filename || 'model.onnx');
-  const summary = { ...summarize(path), flops: countFlops(path) };
+  const summary = { ...summarize(path), flops: workOf(path)?.flops };
   done();
   const { inputs, outputs, batch } = await withLoader(async (loader) => {
     const { serving, unload } = await loader.load(repository, { model, version }, config);

@@ -1,9 +1,10 @@
 import { stat, writeFile } from 'node:fs/promises';
 import { availableParallelism, cpus } from 'node:os';
 import { dirname } from 'node:path';
-import { LAMBDA_MEMORY_MB, MB_PER_VCPU } from '../../adapters/lambda-cpu.ts';
+import { cpusOf, LAMBDA_MEMORY_MB, MB_PER_VCPU } from '../../adapters/lambda-cpu.ts';
 import { type Architecture, USD_PER_GB_SECOND } from '../../adapters/lambda-prices.ts';
-import { modelFileOf } from '../../inference/compiled.ts';
+import { threadsFor } from '../../adapters/model-threads.ts';
+import { COMPILED_FILE, modelFileOf } from '../../inference/compiled.ts';
 import { checkGolden, GOLDEN_FILE, parseGolden } from '../../inference/golden.ts';
 import type { ServedModel } from '../../inference/model-loader.ts';
 import { ModelRejected, type ModelRepository } from '../../inference/ports.ts';
@@ -50,7 +51,9 @@ export async function tune(model: string, wanted: string | undefined, options: T
   try {
     if (!options.json) console.error(`measuring for about ${plan.seconds} s, on a machine that should be idle`);
     const { isLimited, ...found } = await measure(fetched.path, config, plan, (count) => base.map(repeated(count)));
-    const advice = recommend(found, asked.architecture, asked.withinMs);
+    const loaded = sha256?.[COMPILED_FILE] === undefined ? fetched.path : COMPILED_FILE;
+    const ownThreads = (memoryMb: number): number => threadsFor(loaded, cpusOf(memoryMb));
+    const advice = recommend(found, asked.architecture, asked.withinMs, ownThreads);
     const machine = `${cpus()[0]?.model.trim() ?? 'an unknown processor'}, ${cores} cores`;
     if (options.plot !== undefined) {
       const title = `${model} version ${version}: ${machine}, ${new Date().toISOString().slice(0, 10)}`;

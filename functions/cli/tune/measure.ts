@@ -1,4 +1,4 @@
-import { MB_PER_VCPU, threadsOf } from '../../adapters/lambda-cpu.ts';
+import { cpusOf, MB_PER_VCPU } from '../../adapters/lambda-cpu.ts';
 import { StepProgress } from '../../adapters/progress.ts';
 import type { ModelConfig } from '../../protocol/model-config.ts';
 import type { Tensor } from '../../protocol/tensor.ts';
@@ -44,7 +44,7 @@ const WARM_UP_MS = 25;
 
 /** What is to be measured. */
 export function cellsOf({ memories, rows, cores }: Plan): Cell[] {
-  const most = Math.min(cores, Math.max(2, ...memories.map(threadsOf)));
+  const most = Math.min(cores, Math.max(2, ...memories.map(cpusOf)));
   const threads = Array.from({ length: most }, (_, i) => i + 1);
   const bySize = memories.flatMap((memoryMb) =>
     threads

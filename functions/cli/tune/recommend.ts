@@ -1,4 +1,3 @@
-import { threadsOf } from '../../adapters/lambda-cpu.ts';
 import { type Architecture, requestMs, usdPerMillion } from '../../adapters/lambda-prices.ts';
 import type { Loading, Measurements, Result } from './measure.ts';
 
@@ -7,6 +6,8 @@ export type Size = {
   readonly memoryMb: number;
   /** Of each number of threads that was tried. */
   readonly runs: readonly Result[];
+  /** As many threads as the function takes by itself. */
+  readonly ownThreads: number;
   readonly threads: number;
   readonly runMs: number;
   readonly usd: number;
@@ -45,21 +46,25 @@ const CHEAPER_ROW = 0.9;
 /** Without prepacking: so much less to load, and hardly more to run. */
 const [QUICKER_LOAD, SAME_RUN] = [0.8, 1.02];
 
-/** @param withinMs that a run may take at most; Infinity: any time */
+/**
+ * @param withinMs that a run may take at most; Infinity: any time
+ * @param ownThreads how many threads the function takes by itself with so many MB of memory
+ */
 export function recommend(
   { results, loadings }: Measurements,
   architecture: Architecture,
   withinMs: number,
+  ownThreads: (memoryMb: number) => number,
 ): Recommendation {
   const neededMb = Math.ceil(Math.max(...loadings.map(({ peakMb }) => peakMb))) + BESIDE_MB;
   const bySize = Object.entries(Object.groupBy(results, ({ memoryMb }) => memoryMb ?? 0));
   const sizes = bySize.flatMap(([size, runs = []]): Size[] => {
     const memoryMb = Number(size);
     if (memoryMb === 0) return [];
-    const [threads, runMs] = threadsFor(memoryMb, runs);
-    return [
-      { memoryMb, runs, threads, runMs, usd: usdPerMillion(runMs, memoryMb, architecture), fits: memoryMb >= neededMb },
-    ];
+    const own = ownThreads(memoryMb);
+    const [threads, runMs] = bestThreads(memoryMb, runs, own);
+    const usd = usdPerMillion(runMs, memoryMb, architecture);
+    return [{ memoryMb, runs, ownThreads: own, threads, runMs, usd, fits: memoryMb >= neededMb }];
   });
   const good = sizes.filter(({ fits, runMs }) => fits && runMs <= withinMs);
   const cheapest = Math.min(...good.map(({ usd }) => usd));
@@ -70,7 +75,7 @@ export function recommend(
   return {
     sizes,
     best,
-    ownThreads: best === undefined || best.threads === threadsOf(best.memoryMb) ? undefined : best.threads,
+    ownThreads: best === undefined || best.threads === best.ownThreads ? undefined : best.threads,
     prepacking: prepackingFor(results, loadings),
     rows: rowsFor(results),
     mostRows: Math.max(...results.map(({ rows }) => rows)),
@@ -79,9 +84,9 @@ export function recommend(
 }
 
 /** What the function takes by itself, unless another number is clearly faster. */
-function threadsFor(memoryMb: number, runs: readonly Result[]): [threads: number, runMs: number] {
+function bestThreads(memoryMb: number, runs: readonly Result[], ownThreads: number): [threads: number, runMs: number] {
   const fastest = runs.reduce((a, b) => (b.runMs < a.runMs ? b : a));
-  const own = runs.find(({ threads }) => threads === threadsOf(memoryMb)) ?? fastest;
+  const own = runs.find(({ threads }) => threads === ownThreads) ?? fastest;
   const isWorth = requestMs(fastest.runMs, memoryMb) < WORTH * requestMs(own.runMs, memoryMb);
   const chosen = isWorth ? fastest : own;
   return [chosen.threads, chosen.runMs];

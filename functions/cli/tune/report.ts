@@ -1,4 +1,4 @@
-import { MB_PER_VCPU, threadsOf } from '../../adapters/lambda-cpu.ts';
+import { MB_PER_VCPU } from '../../adapters/lambda-cpu.ts';
 import { type Row, table } from '../table.ts';
 import type { Result } from './measure.ts';
 import type { Recommendation, Size } from './recommend.ts';
@@ -35,10 +35,10 @@ function titleOf(threads: number): string {
 }
 
 /** With a mark at what the function takes by itself, and one at what is computed. */
-function timeOf({ memoryMb, runs }: Size, threads: number): string {
+function timeOf({ runs, ownThreads }: Size, threads: number): string {
   const found = runs.find((run) => run.threads === threads);
   if (found === undefined) return '';
-  const own = threads === threadsOf(memoryMb) ? '*' : '';
+  const own = threads === ownThreads ? '*' : '';
   return `${found.how === 'computed' ? '~' : ''}${ms(found.runMs)}${own}`;
 }
 
@@ -85,8 +85,8 @@ export function adviceOf(found: Recommendation, withinMs: number): string[] {
     );
     advice.push(
       ownThreads === undefined
-        ? `threads: ${threadsOf(best.memoryMb)}, as the function takes by itself`
-        : `threads: ${ownThreads}, which makes a request a tenth faster than the function's own ${threadsOf(best.memoryMb)}; in config.pbtxt ` +
+        ? `threads: ${best.ownThreads}, as the function takes by itself`
+        : `threads: ${ownThreads}, which makes a request a tenth faster than the function's own ${best.ownThreads}; in config.pbtxt ` +
             `${parameter('intra_op_thread_count', `${ownThreads}`)}`,
     );
   }

@@ -2,7 +2,7 @@
 
 import { decodeImage } from '../../adapters/image-file.ts';
 import { InlineEngine } from '../../adapters/inline-engine.ts';
-import { threadsOf } from '../../adapters/lambda-cpu.ts';
+import { cpusOf } from '../../adapters/lambda-cpu.ts';
 import { OrtSession } from '../../adapters/onnxruntime.ts';
 import { OrtCompiler } from '../../adapters/onnxruntime-compiler.ts';
 import { functionLog } from '../../adapters/pino-log.ts';
@@ -18,9 +18,9 @@ const DEFAULT_MAX_BATCH_SIZE = 4;
 
 const log = functionLog();
 const stores = openStores(readPlaces(process.env), '/tmp/models');
-const threads = threadsOf(Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE));
+const cpus = cpusOf(Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE));
 // Nothing but the function's own timeout ends a model that hangs: then nothing is promoted.
-const loader = new ModelLoader(new InlineEngine(threads), log, {
+const loader = new ModelLoader(new InlineEngine(cpus), log, {
   defaultMaxBatchSize: DEFAULT_MAX_BATCH_SIZE,
   maxBatcherQueue: 0,
 });

@@ -2,10 +2,12 @@
 
 OUTPUT_DIR becomes a model repository of networks with random weights, as their papers have them:
 
-resnet50   102 MB, 53 convolutions; FP32 [batch, 3, 224, 224] -> [batch, 1000]
-vit_b_16   346 MB, 12 transformer blocks, all matrix products; the same shapes
+resnet50      102 MB, 53 convolutions; FP32 [batch, 3, 224, 224] -> [batch, 1000]
+mobilenet_v2  14 MB, 52 small convolutions; the same shapes
+vit_b_16      346 MB, 12 transformer blocks, all matrix products; the same shapes
 
-table      350 MB, rows that are looked up, at no cost: INT64 [count] -> FP32 [count, 1000]
+perceptron    9 MB, 3 matrix products, 1024 wide; FP32 [batch, 128] -> [batch, 1000]
+table         350 MB, rows that are looked up, at no cost: INT64 [count] -> FP32 [count, 1000]
 """
 
 import sys
@@ -49,8 +51,19 @@ class Graph:
     def shape(self, value: str, *dims: int) -> str:
         return self.node("Reshape", value, self.weight(np.array(dims, dtype=np.int64)))
 
-    def save(self, path: Path, output: str) -> None:
-        pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, ["batch", 3, 224, 224])
+    def conv(
+        self, value: str, inputs: int, outputs: int, size: int, stride: int = 1, group: int = 1
+    ) -> str:
+        fan_in = inputs // group * size * size
+        weight = self.noise(outputs, inputs // group, size, size, fan_in=fan_in)
+        bias = self.noise(outputs, fan_in=outputs)
+        shape = {"kernel_shape": [size] * 2, "strides": [stride] * 2, "pads": [size // 2] * 4}
+        return self.node("Conv", value, weight, bias, group=group, **shape)
+
+    def save(self, path: Path, output: str, *dims: int) -> None:
+        """`dims` of its input, without the batch; an image without them."""
+        shape = ["batch", *(dims or (3, 224, 224))]
+        pixels = helper.make_tensor_value_info("pixels", TensorProto.FLOAT, shape)
         scores = helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", CLASSES])
         self.nodes.append(helper.make_node("Identity", [output], ["scores"]))
         save(helper.make_graph(self.nodes, "network", [pixels], [scores], self.weights), path)
@@ -58,30 +71,52 @@ class Graph:
 
 def make_resnet50(path: Path) -> None:
     graph = Graph()
-
-    def conv(value: str, inputs: int, outputs: int, size: int, stride: int = 1) -> str:
-        weight = graph.noise(outputs, inputs, size, size, fan_in=inputs * size * size)
-        bias = graph.noise(outputs, fan_in=outputs)
-        pad = size // 2
-        return graph.node(
-            "Conv", value, weight, bias, kernel_shape=[size] * 2, strides=[stride] * 2, pads=[pad] * 4
-        )
-
-    value = graph.node("Relu", conv("pixels", 3, 64, 7, 2))
+    value = graph.node("Relu", graph.conv("pixels", 3, 64, 7, 2))
     value = graph.node("MaxPool", value, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1])
     channels = 64
     for width, blocks, first_stride in ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2)):
         for block in range(blocks):
             stride = first_stride if block == 0 else 1
-            inner = graph.node("Relu", conv(value, channels, width, 1))
-            inner = graph.node("Relu", conv(inner, width, width, 3, stride))
-            inner = conv(inner, width, 4 * width, 1)
+            inner = graph.node("Relu", graph.conv(value, channels, width, 1))
+            inner = graph.node("Relu", graph.conv(inner, width, width, 3, stride))
+            inner = graph.conv(inner, width, 4 * width, 1)
             if block == 0:
-                value = conv(value, channels, 4 * width, 1, stride)
+                value = graph.conv(value, channels, 4 * width, 1, stride)
             channels = 4 * width
             value = graph.node("Relu", graph.node("Add", inner, value))
     pooled = graph.node("Flatten", graph.node("GlobalAveragePool", value))
     graph.save(path, graph.linear(pooled, channels, CLASSES))
+
+
+def make_mobilenet_v2(path: Path) -> None:
+    graph = Graph()
+
+    def activated(value: str) -> str:
+        low, high = np.array(0, np.float32), np.array(6, np.float32)
+        return graph.node("Clip", value, graph.weight(low), graph.weight(high))
+
+    value = activated(graph.conv("pixels", 3, 32, 3, 2))
+    channels = 32
+    for expansion, outputs, blocks, first_stride in (
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    ):
+        for block in range(blocks):
+            stride = first_stride if block == 0 else 1
+            width = channels * expansion
+            inner = value if expansion == 1 else activated(graph.conv(value, channels, width, 1))
+            inner = activated(graph.conv(inner, width, width, 3, stride, group=width))
+            inner = graph.conv(inner, width, outputs, 1)
+            value = inner if block == 0 else graph.node("Add", inner, value)
+            channels = outputs
+    value = activated(graph.conv(value, channels, 1280, 1))
+    pooled = graph.node("Flatten", graph.node("GlobalAveragePool", value))
+    graph.save(path, graph.linear(pooled, 1280, CLASSES))
 
 
 def make_vit_b_16(path: Path) -> None:
@@ -119,6 +154,13 @@ def make_vit_b_16(path: Path) -> None:
     graph.save(path, graph.linear(pooled, width, CLASSES))
 
 
+def make_perceptron(path: Path) -> None:
+    graph = Graph()
+    value = graph.node("Relu", graph.linear("pixels", 128, 1024))
+    value = graph.node("Relu", graph.linear(value, 1024, 1024))
+    graph.save(path, graph.linear(value, 1024, CLASSES), 128)
+
+
 def make_table(path: Path) -> None:
     graph = Graph()
     rows = graph.noise(87_500, CLASSES, fan_in=1)
@@ -134,7 +176,13 @@ def save(graph: onnx.GraphProto, path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=IR_VERSION), path)
 
 
-MAKERS = {"resnet50": make_resnet50, "vit_b_16": make_vit_b_16, "table": make_table}
+MAKERS = {
+    "resnet50": make_resnet50,
+    "mobilenet_v2": make_mobilenet_v2,
+    "vit_b_16": make_vit_b_16,
+    "perceptron": make_perceptron,
+    "table": make_table,
+}
 
 
 def main() -> None:

@@ -1,0 +1,101 @@
+// What a request costs as something of it grows, and how that is shown.
+
+import type { Axis, Panel, Series } from '../../../functions/cli/plot.ts';
+import { type ServerProcess, startServer } from '../../setup/edges.ts';
+import { type Load, type Measured, measure, median } from '../load.ts';
+import { memoryMb, treeOf } from '../peers/processes.ts';
+import type { Row } from '../section.ts';
+import { type Asked, check, urlOf } from './requests.ts';
+import { at, type Point, straightLine } from './straight.ts';
+
+/** What is asked at each size, of a server of its own. */
+export type Growing = { readonly name: string; readonly ask: (x: number) => Asked };
+
+export type Grown = {
+  readonly name: string;
+  /** Median of a request's milliseconds. */
+  readonly latency: readonly Point[];
+  readonly perSecond: readonly Point[];
+  /** MB of the server with its children, after the first requests of that size: smaller ones came before. */
+  readonly memory: readonly Point[];
+};
+
+export type Plan = {
+  readonly xs: readonly number[];
+  readonly callersOf: (x: number) => number;
+  readonly rounds: number;
+  /** Of a size in a round. */
+  readonly seconds: number;
+};
+
+/** Checks the answer at each size, then measures all in turns. */
+export async function grow(
+  environment: { readonly [name: string]: string },
+  { name, ask }: Growing,
+  { xs, callersOf, rounds, seconds }: Plan,
+  progress: (text: string) => void,
+): Promise<Grown> {
+  const server = await startServer(environment);
+  try {
+    const memory: Point[] = [];
+    const measured = xs.map((): Measured[] => []);
+    for (let round = 0; round < rounds; round++) {
+      for (const [i, x] of xs.entries()) {
+        progress(`${name}, ${x}, round ${round + 1}`);
+        const asked = ask(x);
+        if (round === 0) await check(server.url, asked);
+        const load: Load = { url: urlOf(server.url, asked), body: asked.body, headers: asked.headers };
+        measured[i]?.push(await measure(load, callersOf(x), seconds));
+        if (round === 0) memory.push([x, memoryOf(server)]);
+      }
+    }
+    const middle = (key: keyof Measured): Point[] =>
+      xs.map((x, i) => [x, median((measured[i] ?? []).map((one) => one[key]))]);
+    return { name, latency: middle('medianMs'), perSecond: middle('perSecond'), memory };
+  } finally {
+    await server.close();
+  }
+}
+
+/** MB, of the server with its children. */
+export function memoryOf(server: ServerProcess): number {
+  return memoryMb(treeOf(server.process.pid ?? 0));
+}
+
+export type Named = { readonly name: string; readonly points: readonly Point[] };
+
+/** With the straight line of each beside it. */
+export function panelOf(title: string, x: Axis, y: Axis, shown: readonly Named[]): Panel {
+  const lines = shown.map(({ points }): Series => {
+    const line = straightLine(points);
+    return { name: 'straight line', points: points.map(([a]) => [a, at(line, a)]), isReference: true };
+  });
+  return { title, x, y, series: [...shown, ...lines] };
+}
+
+/** How many times its straight line a point is: 1 where nothing bends. */
+export function ofLine(points: readonly Point[], x: number): number {
+  return Number((valueAt(points, x) / at(straightLine(points), x)).toPrecision(2));
+}
+
+export function valueAt(points: readonly Point[], x: number): number {
+  return points.find(([other]) => other === x)?.[1] ?? Number.NaN;
+}
+
+/** With as many digits as it deserves. */
+export function rounded(value: number): number {
+  return value >= 1000 ? Math.round(value) : Number(value.toPrecision(3));
+}
+
+/** Latency and memory at some of the sizes. */
+export function rowsOf(unit: string, shown: readonly number[], grown: readonly Grown[]): Row[] {
+  return grown.flatMap(({ name, latency, memory }) =>
+    shown.map((x) => ({
+      model: name,
+      [unit]: x.toLocaleString('en-US'),
+      'ms, median': rounded(valueAt(latency, x)),
+      'of the line': ofLine(latency, x),
+      'memory MB': rounded(valueAt(memory, x)),
+    })),
+  );
+}
