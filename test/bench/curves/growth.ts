@@ -3,7 +3,7 @@
 import type { Axis, Panel, Series } from '../../../functions/cli/plot.ts';
 import { type ServerProcess, startServer } from '../../setup/edges.ts';
 import { type Load, type Measured, measure, median } from '../load.ts';
-import { memoryMb, treeOf } from '../peers/processes.ts';
+import { memoryMb, treeOf } from '../processes.ts';
 import type { Row } from '../section.ts';
 import { type Asked, check, urlOf } from './requests.ts';
 import { at, type Point, straightLine } from './straight.ts';
