@@ -26,6 +26,8 @@ export type IsolatedEngineSettings = {
 
 /** A spare process ends after so long without work. */
 const SPARE_IDLE_MS = 30_000;
+/** While a server starts, there is a core for it and one for its first child process; the others follow later. */
+const OTHERS_DELAY_MS = 250;
 /** After a process that did not even start, the next one is tried so much later. */
 const FAILED_START_PAUSE_MS = 1_000;
 
@@ -53,7 +55,7 @@ type Job = {
  * The isolated lane: models run in child processes, which are killed and replaced when a request passes its deadline.
  *
  * Any process may hold any model. One model uses at most `processes` of them at once, and whenever all are busy a spare
- * one is started (up to four times as many), so that a model that hangs in every process it may use never keeps
+ * one is started (up to four times as many; at once where something waits), so that a model that hangs in every process it may use never keeps
  * another model waiting.
  */
 export class IsolatedEngine implements Engine {
@@ -65,16 +67,17 @@ export class IsolatedEngine implements Engine {
   #nextKey = 1;
   #closed = false;
   #pause: NodeJS.Timeout | undefined;
+  #others: NodeJS.Timeout | undefined;
   /** A process that hangs in a model would outlive this one. */
   readonly #killAll = (): void => {
     for (const { process } of this.#workers) process.kill();
   };
 
-  constructor(settings: IsolatedEngineSettings, log: Log) {
+  /** @param first its first child process, which may still be starting */
+  constructor(settings: IsolatedEngineSettings, log: Log, first = new WorkerProcess()) {
     this.#settings = settings;
     this.#log = log;
-    // The others follow when it has done its first work: while a server starts, there is a core for each of the two.
-    this.#startWorker();
+    this.#add(first);
     this.#reaper = setInterval(() => this.#endIdleSpare(), SPARE_IDLE_MS / 3).unref();
     process.on('exit', this.#killAll);
   }
@@ -102,6 +105,7 @@ export class IsolatedEngine implements Engine {
     this.#closed = true;
     clearInterval(this.#reaper);
     clearTimeout(this.#pause);
+    clearTimeout(this.#others);
     process.off('exit', this.#killAll);
     for (const job of this.#queue.splice(0)) job.fail(new ModelFailed('the server is shutting down'));
     this.#killAll();
@@ -211,7 +215,9 @@ export class IsolatedEngine implements Engine {
       const [worker] = free.splice(Math.max(0, at), 1);
       void this.#work(worker as Worker, job);
     }
-    if (free.length + starting === 0 && this.#workers.size < this.#settings.processes * 4) this.#startWorker();
+    const missing = this.#workers.size < this.#settings.processes;
+    if (free.length + starting === 0 && this.#queue.length > 0) this.#startSpare();
+    else if (free.length + starting === 0 || missing) this.#startOthersLater();
   }
 
   async #work(worker: Worker, job: Job): Promise<void> {
@@ -235,8 +241,6 @@ export class IsolatedEngine implements Engine {
     worker.job = undefined;
     worker.idleSince = performance.now();
     this.#dispatch();
-    while (this.#workers.size < this.#settings.processes && !this.#closed && this.#pause === undefined)
-      this.#startWorker();
   }
 
   async #loadInto(worker: Worker, { model, run }: Job): Promise<void> {
@@ -306,10 +310,25 @@ export class IsolatedEngine implements Engine {
     return job.run === undefined ? new ModelRejected(text) : new ModelFailed(text);
   }
 
+  #startSpare(): void {
+    if (this.#workers.size < this.#settings.processes * 4) this.#startWorker();
+  }
+
+  #startOthersLater(): void {
+    this.#others ??= setTimeout(() => {
+      this.#others = undefined;
+      for (let i = this.#workers.size; i < this.#settings.processes; i++) this.#startWorker();
+      if (Array.from(this.#workers).every(({ ready, job }) => ready && job !== undefined)) this.#startSpare();
+    }, OTHERS_DELAY_MS).unref();
+  }
+
   #startWorker(): void {
-    if (this.#closed || this.#pause !== undefined) return;
+    if (!this.#closed && this.#pause === undefined) this.#add(new WorkerProcess());
+  }
+
+  #add(child: WorkerProcess): void {
     const worker: Worker = {
-      process: new WorkerProcess(),
+      process: child,
       loaded: new Set(),
       ready: false,
       job: undefined,

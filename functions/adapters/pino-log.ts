@@ -8,9 +8,6 @@ const BUFFER_MS = 100;
 /** Whole lines of several processes stay whole in one pipe up to its PIPE_BUF. */
 const WRITE_BYTES = 4096;
 
-export const LOG_LEVELS = ['info', 'warn', 'error'] as const;
-export type LogLevel = (typeof LOG_LEVELS)[number];
-
 const OPTIONS = { base: undefined, timestamp: pino.stdTimeFunctions.isoTime };
 
 /** Lines of JSON on standard output, each written at once: a function's process is frozen after each answer. */
@@ -19,7 +16,7 @@ export function functionLog(): Log {
 }
 
 /** Lines of JSON on standard output, or for a person at a terminal one coloured line each; below `level` none. */
-export async function serverLog(terminal: boolean, level: LogLevel): Promise<Log> {
+export async function serverLog(terminal: boolean, level: string): Promise<Log> {
   const log: Log = pino({ ...OPTIONS, level }, terminal ? await colours() : buffered());
   return log;
 }

@@ -1,5 +1,6 @@
-import { LOG_LEVELS, type LogLevel } from '../adapters/pino-log.ts';
 import { type Environment, variablesOf, WrongSetting } from './variables.ts';
+
+const LOG_LEVELS = ['info', 'warn', 'error'] as const;
 
 /** The settings of the local server. Every field is one environment variable; docs/configuration.md explains them. */
 export type LocalSettings = {
@@ -19,7 +20,7 @@ export type LocalSettings = {
   readonly processes: number;
   readonly serverName: string;
   readonly apiToken: string | undefined;
-  readonly logLevel: LogLevel;
+  readonly logLevel: (typeof LOG_LEVELS)[number];
   readonly maxBodyBytes: number;
   readonly requestTimeoutMs: number;
   readonly loadTimeoutMs: number;

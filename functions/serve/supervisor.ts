@@ -5,7 +5,9 @@ import { once } from 'node:events';
 import { getCompileCacheDir } from 'node:module';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { serverLog } from '../adapters/pino-log.ts';
 import type { Log } from '../inference/ports.ts';
+import type { LocalSettings } from './local-env.ts';
 import type { FromProcess, ToProcess } from './processes.ts';
 
 /** One that failed is replaced, but not in a hurry. */
@@ -18,11 +20,11 @@ type Question = {
   readonly values: unknown[];
 };
 
-/** Runs this program in `count` more processes, until all of them have ended as they were told to. */
-export async function supervise(count: number, log: Log): Promise<void> {
-  const supervisor = new Supervisor(log);
+/** Runs this program in as many more processes, until all of them have ended as they were told to. */
+export async function supervise({ processes, logLevel }: LocalSettings): Promise<void> {
+  const supervisor = new Supervisor(await serverLog(process.stdout.isTTY, logLevel));
   // What is wrong with a setting is said once.
-  if (await supervisor.startFirst()) for (let i = 1; i < count; i++) supervisor.start();
+  if (await supervisor.startFirst()) for (let i = 1; i < processes; i++) supervisor.start();
 }
 
 class Supervisor {
