@@ -20,10 +20,15 @@ function readBytes(incoming: IncomingMessage, length: number): Promise<ArrayBuff
     if (incoming.destroyed) return reject(new Error('the connection is closed'));
     const body = Buffer.allocUnsafeSlow(length);
     let at = 0;
+    let isWhole = false;
     incoming.on('data', (part: Buffer) => {
       at += part.copy(body, at);
     });
-    incoming.on('end', () => resolve(body.buffer));
-    incoming.on('close', () => reject(new Error('the connection was closed')));
+    incoming.on('end', () => {
+      isWhole = true;
+      resolve(body.buffer);
+    });
+    // All end so: an error, which takes time to make, is for those that end early.
+    incoming.on('close', () => isWhole || reject(new Error('the connection was closed')));
   });
 }

@@ -13,6 +13,21 @@ import type { CompiledUnused, InferenceRecord, LoadTiming, ModelId, Telemetry } 
 /** What one process has counted, for the others. */
 export type Snapshot = MetricObject[];
 
+/** Of one version's successful requests. */
+type Sums = { readonly labels: ModelId } & { -readonly [field in keyof typeof SUMS]: number };
+
+/** Counters of which each request adds to all, with the fields of what is added up. */
+const SUMS = {
+  success: ['nv_inference_request_success', 'Number of successful inference requests'],
+  rows: ['nv_inference_count', 'Number of inferences performed: rows, not requests'],
+  executions: ['nv_inference_exec_count', 'Number of model executions performed'],
+  total: ['nv_inference_request_duration_us', 'Cumulative request duration in microseconds'],
+  queue: ['nv_inference_queue_duration_us', 'Cumulative queuing duration in microseconds'],
+  input: ['nv_inference_compute_input_duration_us', 'Cumulative duration of handing over inputs in microseconds'],
+  infer: ['nv_inference_compute_infer_duration_us', 'Cumulative duration of model execution in microseconds'],
+  output: ['nv_inference_compute_output_duration_us', 'Cumulative duration of handing over outputs in microseconds'],
+} as const;
+
 export type PendingRequests = { readonly model: string; readonly version: string; readonly pending: number };
 
 const LABELS = ['model', 'version'] as const;
@@ -25,30 +40,13 @@ const BUCKETS = [0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096, 3
  */
 export class PrometheusTelemetry implements Telemetry {
   readonly #registry = new Registry();
-  readonly #success = this.#counter('nv_inference_request_success', 'Number of successful inference requests');
+  readonly #sums = new Map<string, Sums>();
   readonly #failure = new Counter({
     name: 'nv_inference_request_failure',
     help: 'Number of failed inference requests',
     labelNames: [...LABELS, 'reason'],
     registers: [this.#registry],
   });
-  readonly #count = this.#counter('nv_inference_count', 'Number of inferences performed: rows, not requests');
-  readonly #executions = this.#counter('nv_inference_exec_count', 'Number of model executions performed');
-  readonly #total = this.#counter('nv_inference_request_duration_us', 'Cumulative request duration in microseconds');
-  readonly #queue = this.#counter('nv_inference_queue_duration_us', 'Cumulative queuing duration in microseconds');
-  readonly #input = this.#counter(
-    'nv_inference_compute_input_duration_us',
-    'Cumulative duration of handing over inputs in microseconds',
-  );
-  readonly #infer = this.#counter(
-    'nv_inference_compute_infer_duration_us',
-    'Cumulative duration of model execution in microseconds',
-  );
-  readonly #output = this.#counter(
-    'nv_inference_compute_output_duration_us',
-    'Cumulative duration of handing over outputs in microseconds',
-  );
-
   readonly #latency = new Histogram({
     name: 'serverless_onnx_request_duration_ms',
     help: 'Duration of successful inference requests in milliseconds',
@@ -95,6 +93,19 @@ export class PrometheusTelemetry implements Telemetry {
   /** @param pending tells, when asked, how many requests wait at each loaded model */
   constructor(pending: () => readonly PendingRequests[]) {
     const registers = [this.#registry];
+    const sums = this.#sums;
+    for (const [field, [name, help]] of Object.entries(SUMS)) {
+      new Counter({
+        name,
+        help,
+        labelNames: LABELS,
+        registers,
+        collect() {
+          this.reset();
+          for (const of of sums.values()) this.inc(of.labels, of[field as keyof typeof SUMS]);
+        },
+      });
+    }
     new Gauge({
       name: 'nv_inference_pending_request_count',
       help: 'Number of requests that wait for execution',
@@ -132,15 +143,16 @@ export class PrometheusTelemetry implements Telemetry {
       this.#failure.inc({ ...labels, reason: outcome });
       return;
     }
-    this.#success.inc(labels);
-    this.#count.inc(labels, rows);
-    if (executedRows > 0 || rows === 0) this.#executions.inc(labels);
-    this.#total.inc(labels, microseconds(total));
     this.#latency.observe(labels, total);
-    this.#queue.inc(labels, microseconds(timing.queue));
-    this.#input.inc(labels, microseconds(timing.input));
-    this.#infer.inc(labels, microseconds(timing.infer));
-    this.#output.inc(labels, microseconds(timing.output));
+    const sums = this.#sumsOf(labels);
+    sums.success++;
+    sums.rows += rows;
+    if (executedRows > 0 || rows === 0) sums.executions++;
+    sums.total += microseconds(total);
+    sums.queue += microseconds(timing.queue);
+    sums.input += microseconds(timing.input);
+    sums.infer += microseconds(timing.infer);
+    sums.output += microseconds(timing.output);
   }
 
   loaded({ model, version }: ModelId, { download, session }: LoadTiming): void {
@@ -173,8 +185,14 @@ export class PrometheusTelemetry implements Telemetry {
     return { contentType: whole.contentType, text: await whole.metrics() };
   }
 
-  #counter(name: string, help: string): Counter<'model' | 'version'> {
-    return new Counter({ name, help, labelNames: LABELS, registers: [this.#registry] });
+  /** Numbers that are added up here and become counters when they are asked for: eight counters cost a request 5 µs. */
+  #sumsOf(labels: ModelId): Sums {
+    const key = `${labels.model}/${labels.version}`;
+    const known = this.#sums.get(key);
+    if (known !== undefined) return known;
+    const fresh = { labels, success: 0, rows: 0, executions: 0, total: 0, queue: 0, input: 0, infer: 0, output: 0 };
+    this.#sums.set(key, fresh);
+    return fresh;
   }
 }
 
