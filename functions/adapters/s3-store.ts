@@ -69,10 +69,14 @@ export class S3Store implements ModelStore {
     const objects = await this.objectsOf(model);
     const folders = new Set(objects.flatMap(({ path }) => /^([^/]+)\//.exec(path)?.[1] ?? []).filter(isVersion));
     if (folders.size === 0) return { config: {}, versions: [] };
-    const text = await this.#text(model, CONFIG_FILE, objects);
-    // Without a configuration nobody needs its parser.
-    const config = text === undefined ? {} : (await import('./model-config-text.ts')).parseModelConfig(text);
-    const release = await this.#text(model, RELEASE_FILE, objects);
+    const isConfigured = objects.some(({ path }) => path === CONFIG_FILE);
+    const [text, release, parser] = await Promise.all([
+      this.#text(model, CONFIG_FILE, objects),
+      this.#text(model, RELEASE_FILE, objects),
+      // While S3 answers. Without a configuration nobody needs it.
+      isConfigured ? import('./model-config-text.ts') : undefined,
+    ]);
+    const config = text === undefined ? {} : (parser?.parseModelConfig(text) ?? {});
     const file = config.default_model_filename || MODEL_FILE;
     const versions = [...folders].filter((version) => objects.some(({ path }) => path === `${version}/${file}`));
     return { config, release, versions: versions.sort((a, b) => Number(a) - Number(b)) };

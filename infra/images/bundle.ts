@@ -49,3 +49,20 @@ export function bundleInParts(
     external: [...external],
   });
 }
+
+/**
+ * Writes one CommonJS file that holds a package and the packages that it needs, without their native parts: it looks for
+ * these where it would without this, from `outfile`.
+ * @param names of its exports, as Node.js finds them in a file only where they are spelt out
+ */
+export function bundlePackage(entry: string, outfile: string, names: readonly string[]): void {
+  buildSync({
+    ...OPTIONS,
+    entryPoints: [entry],
+    outfile,
+    format: 'cjs',
+    banner: {},
+    footer: { js: `0 && (module.exports = { ${names.join(', ')} });` },
+    external: ['*.node'],
+  });
+}

@@ -1,8 +1,8 @@
 import { chmodSync, copyFileSync, cpSync, mkdirSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { isForServing } from '../model-artifacts.ts';
-import { bundleInParts } from './bundle.ts';
+import { bundleInParts, bundlePackage } from './bundle.ts';
 import { stagingFolder } from './staging.ts';
 
 export type ServingImageOptions = {
@@ -34,17 +34,15 @@ export function servingImageContext({ architecture, bakedRepository }: ServingIm
   return context;
 }
 
+/** ONNX Runtime's package for one platform, its own code in one file: 25 would be looked up and read at each start. */
 function copyRuntime(modules: string, platform: string): void {
-  const { resolve: find } = createRequire(import.meta.url);
-  const node = dirname(dirname(find('onnxruntime-node')));
-  const common = dirname(dirname(dirname(createRequire(join(node, 'package.json')).resolve('onnxruntime-common'))));
-  const copy = (from: string, name: string, path: string): void =>
-    cpSync(join(from, path), join(modules, name, path), {
-      recursive: true,
-      filter: (file) => !/\.(d\.ts|map)$/.test(file),
-    });
-  for (const path of ['package.json', 'dist', `bin/napi-v6/${platform}`]) copy(node, 'onnxruntime-node', path);
-  for (const path of ['package.json', 'dist/cjs']) copy(common, 'onnxruntime-common', path);
+  const entry = createRequire(import.meta.url).resolve('onnxruntime-node');
+  const from = dirname(dirname(entry));
+  const to = join(modules, 'onnxruntime-node');
+  bundlePackage(entry, join(to, relative(from, entry)), ['InferenceSession', 'Tensor']);
+  for (const path of ['package.json', `bin/napi-v6/${platform}`]) {
+    cpSync(join(from, path), join(to, path), { recursive: true });
+  }
 }
 
 /** Lambda runs the function as a user of its own, whatever the umask of the one who deploys. */

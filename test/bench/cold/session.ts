@@ -6,11 +6,13 @@ import { OrtSession } from '../../../functions/adapters/onnxruntime.ts';
 
 const RUNS = 4;
 const [path = '', prepacking] = process.argv.slice(2);
-const config = prepacking === '1' ? {} : { parameters: { 'session.disable_prepacking': { string_value: '1' } } };
+const disabled = { string_value: prepacking === '1' ? '0' : '1' };
+// As the server's child processes have it.
+const parameters = { enable_mem_pattern: { string_value: '0' }, 'session.disable_prepacking': disabled };
 const shape = [1, 3, 224, 224];
 const data = new Float32Array(3 * 224 * 224).map((_, i) => Math.sin(i));
 const started = performance.now();
-const session = await OrtSession.load(path, config, 1);
+const session = await OrtSession.load(path, { parameters }, 1);
 const create = performance.now() - started;
 let run = Number.POSITIVE_INFINITY;
 let scores: number[] = [];
