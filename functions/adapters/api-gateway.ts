@@ -1,4 +1,5 @@
 import type { APIGatewayProxyEvent, APIGatewayProxyResult, Context } from 'aws-lambda';
+import { plainRequest } from './plain-fetch.ts';
 
 /** The part of a REST API's proxy event (payload format 1.0) that is read. */
 export type ProxyEvent = Pick<
@@ -15,31 +16,21 @@ const ENVELOPE_BYTES = 2048;
 
 /** The request that API Gateway received. With `*\/*` as binary media type every body comes in base64. */
 export function toRequest(event: ProxyEvent, { awsRequestId }: Invocation): Request {
-  const headers = new Headers({ 'X-Request-Id': awsRequestId });
+  const headers = new Map([['x-request-id', awsRequestId]]);
   for (const [name, values = []] of Object.entries(event.multiValueHeaders ?? {})) {
-    headers.delete(name);
-    for (const value of values) headers.append(name, value);
+    headers.set(name.toLowerCase(), values.join(', '));
   }
   // API Gateway may have decoded the path once: what is left may not become a query.
   const path = event.path.replace(/[?#]/g, encodeURIComponent);
-  const url = `https://lambda.invalid${path}`;
-  const init = { method: event.httpMethod, headers };
-  if (event.body === null || event.httpMethod === 'GET' || event.httpMethod === 'HEAD') return new Request(url, init);
-  const body = Buffer.from(event.body, event.isBase64Encoded ? 'base64' : 'utf8');
-  headers.set('Content-Length', String(body.length));
-  return new RequestWithBytes(url, init, body);
+  const isBodiless = event.body === null || event.httpMethod === 'GET' || event.httpMethod === 'HEAD';
+  const body = Buffer.from(isBodiless ? '' : (event.body ?? ''), event.isBase64Encoded ? 'base64' : 'utf8');
+  if (!isBodiless) headers.set('content-length', String(body.length));
+  return plainRequest(event.httpMethod, `https://lambda.invalid${path}`, headers, ownMemoryOf(body));
 }
 
-/** `Request` itself would copy the body twice: into a stream, and out of it. */
-class RequestWithBytes extends Request {
-  override readonly arrayBuffer: () => Promise<ArrayBuffer>;
-
-  constructor(url: string, init: RequestInit, { buffer, byteOffset, byteLength }: Buffer<ArrayBuffer>) {
-    super(url, init);
-    // Small buffers are parts of a larger one.
-    const own = byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
-    this.arrayBuffer = async () => own;
-  }
+/** Small buffers are parts of a larger one. */
+function ownMemoryOf({ buffer, byteOffset, byteLength }: Buffer<ArrayBuffer>): ArrayBuffer {
+  return byteLength === buffer.byteLength ? buffer : buffer.slice(byteOffset, byteOffset + byteLength);
 }
 
 /** The response as API Gateway wants it: JSON as text, which is smaller, and everything else in base64. */

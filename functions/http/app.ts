@@ -25,6 +25,8 @@ export type AppParts = {
   readonly access: AccessRules;
   /** A random UUID, for a request that comes without an identifier. */
   readonly newId: () => string;
+  /** Makes the answers; by default `new Response`. */
+  readonly respond?: Respond;
   readonly maxBodyBytes: number;
   /** Origins whose pages may read the answers; empty: none. */
   readonly corsOrigins: readonly string[];
@@ -65,8 +67,14 @@ const REPORT_HEADERS = {
 const VERSION = '/v2/models/:model/versions/:version{[0-9]+}';
 const JSON_TYPE = { 'Content-Type': 'application/json' };
 
+export type Respond = (
+  body: string | Uint8Array<ArrayBuffer> | ReadableStream,
+  init: { readonly status: number; readonly headers: { readonly [name: string]: string } },
+) => Response;
+
 /** A request under way. */
 type Exchange = {
+  readonly respond: Respond;
   readonly line: RequestLine;
   /** What its answer carries whatever comes of it. Plain, as a `Headers` costs more than all routing. */
   readonly headers: { [name: string]: string };
@@ -83,6 +91,7 @@ export type App = {
 
 export function createApp(parts: AppParts): App {
   const { service, files, statistics, log, access, maxBodyBytes, corsOrigins, local } = parts;
+  const { respond = (body, init) => new Response(body, init) } = parts;
   const app = new Hono<Env>();
 
   if (corsOrigins.length > 0)
@@ -220,7 +229,7 @@ export function createApp(parts: AppParts): App {
     async fetch(request) {
       const started = performance.now();
       const path = getPath(request);
-      const exchange = exchangeOf(request.headers, parts.newId);
+      const exchange = exchangeOf(request.headers, parts.newId, respond);
       const response = await answer(request, path, exchange);
       const ms = Math.round((performance.now() - started) * 1000) / 1000;
       const { method } = request;
@@ -230,10 +239,10 @@ export function createApp(parts: AppParts): App {
   };
 }
 
-function exchangeOf(headers: Headers, newId: () => string): Exchange {
+function exchangeOf(headers: Headers, newId: () => string, respond: Respond): Exchange {
   const id = headers.get('x-request-id')?.slice(0, 128) || newId();
   const line = { id, trace_id: traceId(headers) ?? newId().replaceAll('-', ''), bytes_in: 0, bytes_out: 0 };
-  return { line, headers: { 'X-Request-Id': id } };
+  return { respond, line, headers: { 'X-Request-Id': id } };
 }
 
 /** Only this response may be compressed: tritonclient's aio client accepts gzip always, and decodes it only here. */
@@ -281,12 +290,12 @@ function fail(exchange: Exchange, status: ProtocolError['status'], error: string
 }
 
 function send(
-  { line, headers: always }: Exchange,
+  { respond, line, headers: always }: Exchange,
   status: 200 | ProtocolError['status'],
   headers: Record<string, string>,
   body: string | Uint8Array<ArrayBuffer> | ReadableStream,
   bytes = Buffer.byteLength(body as string | Uint8Array),
 ): Response {
   line.bytes_out = bytes;
-  return new Response(body, { status, headers: { ...always, ...headers, 'Content-Length': String(bytes) } });
+  return respond(body, { status, headers: { ...always, ...headers, 'Content-Length': String(bytes) } });
 }

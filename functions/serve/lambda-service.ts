@@ -10,6 +10,7 @@ import {
 import { EmbeddedMetrics } from '../adapters/emf.ts';
 import { InlineEngine } from '../adapters/inline-engine.ts';
 import { cpusOf } from '../adapters/lambda-cpu.ts';
+import { plainResponse } from '../adapters/plain-fetch.ts';
 import { createApp } from '../http/app.ts';
 import type { Log } from '../inference/ports.ts';
 import { composeService } from './compose.ts';
@@ -72,10 +73,11 @@ export async function startLambdaService(
     files,
     statistics: (model, version) => service.statistics(model, version),
     log,
-    // API Gateway has authenticated the caller.
     // A snapshot may not hold numbers in store, which all that start from it would use.
     newId: () => randomUUID({ disableEntropyCache: true }),
+    // API Gateway has authenticated the caller.
     access: { loopbackOnly: false, token: undefined },
+    respond: plainResponse,
     maxBodyBytes: settings.maxBodyBytes,
     corsOrigins: settings.corsOrigins,
     local: undefined,

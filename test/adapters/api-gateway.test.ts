@@ -5,6 +5,7 @@ import { fromResponse, toRequest } from '../../functions/adapters/api-gateway.ts
 import { EmbeddedMetrics } from '../../functions/adapters/emf.ts';
 import { InlineEngine } from '../../functions/adapters/inline-engine.ts';
 import { modelRepository } from '../../functions/adapters/model-repository.ts';
+import { plainResponse } from '../../functions/adapters/plain-fetch.ts';
 import { createApp } from '../../functions/http/app.ts';
 import type { Engine, LoadedModel, ModelRepository } from '../../functions/inference/ports.ts';
 import type { Tensor } from '../../functions/protocol/tensor.ts';
@@ -16,7 +17,9 @@ test('parts of any lengths are one text in base64', async () => {
     fc.asyncProperty(parts, async (parts) => {
       const filled = parts.filter(({ length }) => length > 0);
       const headers = { 'content-type': 'application/octet-stream' };
-      const { body, isBase64Encoded } = await fromResponse(new Response(ReadableStream.from(filled), { headers }));
+      const { body, isBase64Encoded } = await fromResponse(
+        plainResponse(ReadableStream.from(filled), { status: 200, headers }),
+      );
       expect([isBase64Encoded, body]).toEqual([true, Buffer.concat(filled).toString('base64')]);
     }),
     { numRuns: 500 },

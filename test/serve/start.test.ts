@@ -1,8 +1,10 @@
 // What a start loads: each package costs milliseconds of every one.
 
+import { execFile } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, expect, inject, test, vi } from 'vitest';
 import { startServer } from '../setup/edges.ts';
@@ -66,4 +68,21 @@ test('a start on models without a configuration does not load the reader of conf
   const packages = await packagesOf(environment, 'slow_matmul');
   expect(packages.filter((name) => CONFIGURATION.includes(name))).toEqual([]);
   expect(packages.filter((name) => name.startsWith('@aws-sdk') || name.startsWith('@smithy'))).toEqual([]);
+});
+
+test("the function answers without Node's own fetch, which takes longer to load than ONNX Runtime's code", async () => {
+  const script = `
+    import { readFileSync } from 'node:fs';
+    import { readLambdaSettings } from './functions/serve/lambda-env.ts';
+    import { startLambdaService } from './functions/serve/lambda-service.ts';
+    const log = { info() {}, warn() {}, error() {} };
+    const settings = readLambdaSettings({ MODEL_REPOSITORY: process.cwd() + '/model-artifacts', PRELOAD_MODELS: 'digits' });
+    const handle = await startLambdaService(settings, { memoryMb: 1769, cache: '', isForSnapshot: false }, log, () => {});
+    const body = readFileSync('model-artifacts/digits/samples/request.json', 'utf8');
+    const event = { httpMethod: 'POST', path: '/v2/models/digits/infer', multiValueHeaders: {}, body, isBase64Encoded: false };
+    const { statusCode } = await handle(event, { awsRequestId: 'one' });
+    console.log(statusCode, process.moduleLoadList.filter((name) => name.includes('undici')).join());
+    process.exit();`;
+  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script], { cwd: ROOT });
+  expect(stdout).toBe('200 \n');
 });

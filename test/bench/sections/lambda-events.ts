@@ -1,6 +1,7 @@
 // What a binary body costs between Lambda's event and the model's tensor, and back, beside base64 itself.
 
 import { fromResponse, toRequest } from '../../../functions/adapters/api-gateway.ts';
+import { plainResponse } from '../../../functions/adapters/plain-fetch.ts';
 import { readBody } from '../../../functions/http/body.ts';
 import { alternate } from '../alternate.ts';
 import type { Row, Section } from '../section.ts';
@@ -24,7 +25,7 @@ async function measured(rounds: number): Promise<Row[]> {
     const parts = [bytes.subarray(0, 256), bytes.subarray(256)];
     const incoming = (): Promise<Uint8Array> => readBody(toRequest(event, { awsRequestId: 'a' }), 1e8);
     const outgoing = async (): Promise<string> =>
-      (await fromResponse(new Response(ReadableStream.from(parts), { headers }))).body;
+      (await fromResponse(plainResponse(ReadableStream.from(parts), { status: 200, headers }))).body;
     if (!bytes.equals(await incoming()) || (await outgoing()) !== text) throw new Error('not the bytes of the event');
     const ms = await alternate(
       [
