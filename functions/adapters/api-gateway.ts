@@ -16,16 +16,17 @@ const ENVELOPE_BYTES = 2048;
 
 /** The request that API Gateway received. With `*\/*` as binary media type every body comes in base64. */
 export function toRequest(event: ProxyEvent, { awsRequestId }: Invocation): Request {
-  const headers = new Map([['x-request-id', awsRequestId]]);
+  const headers: { [name: string]: string } = { 'x-request-id': awsRequestId };
   for (const [name, values = []] of Object.entries(event.multiValueHeaders ?? {})) {
-    headers.set(name.toLowerCase(), values.join(', '));
+    headers[name.toLowerCase()] = values.join(', ');
   }
-  // API Gateway may have decoded the path once: what is left may not become a query.
-  const path = event.path.replace(/[?#]/g, encodeURIComponent);
-  const isBodiless = event.body === null || event.httpMethod === 'GET' || event.httpMethod === 'HEAD';
+  const method = event.httpMethod;
+  const isBodiless = event.body === null || method === 'GET' || method === 'HEAD';
   const body = Buffer.from(isBodiless ? '' : (event.body ?? ''), event.isBase64Encoded ? 'base64' : 'utf8');
-  if (!isBodiless) headers.set('content-length', String(body.length));
-  return plainRequest(event.httpMethod, `https://lambda.invalid${path}`, headers, ownMemoryOf(body));
+  if (!isBodiless) headers['content-length'] = String(body.length);
+  // API Gateway may have decoded the path once: what is left may not become a query.
+  const { href: url } = new URL(`https://lambda.invalid${event.path.replace(/[?#]/g, encodeURIComponent)}`);
+  return plainRequest({ method, url, headers, body: null, arrayBuffer: async () => ownMemoryOf(body) });
 }
 
 /** Small buffers are parts of a larger one. */

@@ -1,20 +1,36 @@
-import type { IncomingMessage, Server } from 'node:http';
-import { createAdaptorServer } from '@hono/node-server';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { plainRequest } from './plain-fetch.ts';
 
 /** A function from a request to a response as Node's HTTP server, which does not listen yet. */
 export function httpServer(fetch: (request: Request) => Response | Promise<Response>): Server {
-  return createAdaptorServer({
-    fetch: (request, { incoming }) => fetch(withOwnBody(request, incoming as IncomingMessage)),
-  }) as Server;
+  return createServer(async (incoming, outgoing) => {
+    try {
+      await send(await fetch(requestOf(incoming)), outgoing);
+    } catch {
+      // Whoever asked is gone, or what was to be passed on broke off: half an answer must not look whole.
+      outgoing.destroy();
+    }
+  });
 }
 
-/** The request, whose body's parts are copied once, as they come, into memory that is the body's own. */
-function withOwnBody(request: Request, incoming: IncomingMessage): Request {
-  const announced = incoming.headers['content-length'];
-  if (announced === undefined) return request;
-  return Object.defineProperty(request, 'arrayBuffer', { value: () => readBytes(incoming, Number(announced)) });
+function requestOf(incoming: IncomingMessage): Request {
+  const { method = 'GET', url = '/', headers } = incoming;
+  return plainRequest({
+    method,
+    // The host is not what a path depends on.
+    url: url.startsWith('/') ? `http://localhost${url}` : URL.canParse(url) ? new URL(url).href : 'http://localhost/',
+    headers,
+    // Who stops reading still answers.
+    get body() {
+      return incoming.iterator({ destroyOnReturn: false });
+    },
+    arrayBuffer: () => readBytes(incoming, Number(headers['content-length'] ?? 0)),
+  });
 }
 
+/** A body's parts are copied once, as they come, into memory that is the body's own. */
 function readBytes(incoming: IncomingMessage, length: number): Promise<ArrayBuffer> {
   return new Promise((resolve, reject) => {
     if (incoming.destroyed) return reject(new Error('the connection is closed'));
@@ -31,4 +47,12 @@ function readBytes(incoming: IncomingMessage, length: number): Promise<ArrayBuff
     // All end so: an error, which takes time to make, is for those that end early.
     incoming.on('close', () => isWhole || reject(new Error('the connection was closed')));
   });
+}
+
+async function send({ status, headers, body }: Response, outgoing: ServerResponse): Promise<void> {
+  outgoing.writeHead(status, [...headers].flat());
+  // A single part goes out with the headers, in one write.
+  if (body === null || outgoing.req.method === 'HEAD') outgoing.end();
+  else if (Array.isArray(body)) outgoing.end(body[0]);
+  else await pipeline(Readable.from(body), outgoing);
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { totalmem } from 'node:os';
 import { DeferredTelemetry } from '../adapters/deferred-telemetry.ts';
+import { plainResponse } from '../adapters/plain-fetch.ts';
 import { playgroundPage } from '../adapters/playground-page.ts';
 import { swaggerUi } from '../adapters/swagger-ui.ts';
 import { createApp } from '../http/app.ts';
@@ -62,6 +63,7 @@ export function composeLocalService(
     statistics: async (...of) => summed(await processes.ask<Counted>('statistics', ...of)),
     log,
     newId: randomUUID,
+    respond: plainResponse,
     access: { loopbackOnly: isLoopback(settings.host), token: settings.apiToken },
     maxBodyBytes: settings.maxBodyBytes,
     corsOrigins: [],

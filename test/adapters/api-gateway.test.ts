@@ -75,6 +75,7 @@ async function followed(
     log: silent,
     access,
     newId: randomUUID,
+    respond: plainResponse,
     maxBodyBytes: 1e8,
     corsOrigins: [],
     local: undefined,

@@ -36,7 +36,7 @@ const LOG = [
   'sonic-boom',
   'thread-stream',
 ];
-const HTTP = ['@hono/node-server', 'hono'];
+const HTTP = ['hono'];
 const RUNTIME = ['onnxruntime-common', 'onnxruntime-node', 'pbf'];
 const CONFIGURATION = ['long', 'protobufjs'];
 

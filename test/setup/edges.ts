@@ -57,7 +57,8 @@ const inProcess: Edge = {
         const response = await app.fetch(
           new Request(url, body === undefined ? init : { ...init, body: body as Uint8Array<ArrayBuffer> | string }),
         );
-        return reply(response.status, response.headers, Buffer.from(await response.arrayBuffer()));
+        const parts = await Array.fromAsync(response.body ?? []);
+        return reply(response.status, new Headers([...response.headers]), Buffer.concat(parts));
       },
       close: () => engine.close(),
     };

@@ -6,6 +6,7 @@ import { EmbeddedMetrics } from '../../../functions/adapters/emf.ts';
 import { InlineEngine } from '../../../functions/adapters/inline-engine.ts';
 import { modelRepository } from '../../../functions/adapters/model-repository.ts';
 import { OrtSession } from '../../../functions/adapters/onnxruntime.ts';
+import { plainResponse } from '../../../functions/adapters/plain-fetch.ts';
 import { createApp } from '../../../functions/http/app.ts';
 import type { ModelRepository } from '../../../functions/inference/ports.ts';
 import { decodeInferRequest } from '../../../functions/protocol/infer-request.ts';
@@ -57,6 +58,7 @@ async function measured(rounds: number): Promise<Row[]> {
     log: silent,
     access,
     newId: randomUUID,
+    respond: plainResponse,
     maxBodyBytes: 1e8,
     corsOrigins: [],
     local: undefined,
