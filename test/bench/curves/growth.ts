@@ -2,6 +2,7 @@
 
 import type { Axis, Panel, Series } from '../../../functions/cli/plot.ts';
 import { type ServerProcess, startServer } from '../../setup/edges.ts';
+import { rounded } from '../figures.ts';
 import { type Load, type Measured, measure, median } from '../load.ts';
 import { memoryMb, treeOf } from '../processes.ts';
 import type { Row } from '../section.ts';
@@ -15,6 +16,7 @@ export type Grown = {
   readonly name: string;
   /** Median of a request's milliseconds. */
   readonly latency: readonly Point[];
+  readonly p99: readonly Point[];
   readonly perSecond: readonly Point[];
   /** MB of the server with its children, after the first requests of that size: smaller ones came before. */
   readonly memory: readonly Point[];
@@ -51,7 +53,7 @@ export async function grow(
     }
     const middle = (key: keyof Measured): Point[] =>
       xs.map((x, i) => [x, median((measured[i] ?? []).map((one) => one[key]))]);
-    return { name, latency: middle('medianMs'), perSecond: middle('perSecond'), memory };
+    return { name, latency: middle('medianMs'), p99: middle('p99Ms'), perSecond: middle('perSecond'), memory };
   } finally {
     await server.close();
   }
@@ -80,11 +82,6 @@ export function ofLine(points: readonly Point[], x: number): number {
 
 export function valueAt(points: readonly Point[], x: number): number {
   return points.find(([other]) => other === x)?.[1] ?? Number.NaN;
-}
-
-/** With as many digits as it deserves. */
-export function rounded(value: number): number {
-  return value >= 1000 ? Math.round(value) : Number(value.toPrecision(3));
 }
 
 /** Latency and memory at some of the sizes. */

@@ -3,10 +3,12 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { startServer } from '../../setup/edges.ts';
+import { DIGITS } from '../digits.ts';
+import { rounded } from '../figures.ts';
 import { measure, median } from '../load.ts';
 import type { Table } from '../section.ts';
-import { memoryOf, ofLine, panelOf, rounded, valueAt } from './growth.ts';
-import { check, DIGITS, digits, urlOf } from './requests.ts';
+import { memoryOf, ofLine, panelOf, valueAt } from './growth.ts';
+import { check, digits, urlOf } from './requests.ts';
 import type { Point } from './straight.ts';
 
 const ASKING = 4;

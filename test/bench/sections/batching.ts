@@ -6,10 +6,10 @@ import { ensureVenv } from '../../../functions/cli/venv.ts';
 import { type ServerProcess, startServer } from '../../setup/edges.ts';
 import { makeModels } from '../../setup/models.ts';
 import { madeRepository } from '../../setup/repository.ts';
-import { digitsRequests, expectedScores, type Format, isClose, type Request, scoresOf } from '../digits.ts';
+import { digitsRequests, expectedScores, type Format, isClose, scoresOf } from '../digits.ts';
 import { addDigits } from '../digits-copy.ts';
 import { type Hops, hopsOf, laneBetween } from '../lane.ts';
-import { type Measured, measure, median } from '../load.ts';
+import { type Measured, measure, median, type Request } from '../load.ts';
 import type { Context, Row, Section, Table } from '../section.ts';
 import { type Answered, closedLoop } from '../wrk.ts';
 
@@ -76,7 +76,7 @@ async function benchBatching(models: string, { quick, progress }: Context): Prom
 }
 
 /** One row as a raw request: a body of nothing but its bytes. */
-function rawRequest(value: number): { body: Uint8Array; headers: { [name: string]: string } } {
+function rawRequest(value: number): Request {
   const row = new Float32Array(WIDTH).fill(value);
   return { body: new Uint8Array(row.buffer), headers: { 'inference-header-content-length': '0' } };
 }

@@ -4,9 +4,11 @@ import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeModels } from '../../setup/models.ts';
 import { madeRepository } from '../../setup/repository.ts';
-import { type Grown, grow, ofLine, type Plan, panelOf, rounded, rowsOf, valueAt } from '../curves/growth.ts';
+import { type Grown, grow, ofLine, type Plan, panelOf, rowsOf, valueAt } from '../curves/growth.ts';
 import { manyModels } from '../curves/many-models.ts';
-import { DIGITS, digits, given } from '../curves/requests.ts';
+import { digits, given } from '../curves/requests.ts';
+import { DIGITS } from '../digits.ts';
+import { rounded } from '../figures.ts';
 import type { Section, Table } from '../section.ts';
 
 const POWERS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
@@ -97,13 +99,14 @@ function callersTable(shown: readonly number[], grown: readonly Grown[]): Table 
   const rates = grown.map(({ name, perSecond }) => ({ name, points: perSecond }));
   return {
     title: 'Callers at once, who each wait for their answer',
-    rows: grown.flatMap(({ name, latency, perSecond, memory }) =>
+    rows: grown.flatMap(({ name, latency, p99, perSecond, memory }) =>
       shown.map((callers) => ({
         model: name,
         callers,
         'requests/s': rounded(valueAt(perSecond, callers)),
         'ms, median': rounded(valueAt(latency, callers)),
         'of the line': ofLine(latency, callers),
+        'ms, p99': rounded(valueAt(p99, callers)),
         'memory MB': rounded(valueAt(memory, callers)),
       })),
     ),

@@ -1,5 +1,6 @@
 import { Failure } from '../../../functions/cli/failure.ts';
 import { expectedScores, type Format } from '../digits.ts';
+import { rounded } from '../figures.ts';
 import { hopsOf, laneBetween } from '../lane.ts';
 import { median } from '../load.ts';
 import { INFER, type Running, start, stop } from '../peers/running.ts';
@@ -20,8 +21,6 @@ const PACED_SECONDS = 8;
 type Measured = { perSecond: number; p50: number; p99: number; cpu: number };
 /** The same at a part of the load that the server can take. */
 type Paced = { perSecond: number; share: number; p50: number; p99: number };
-
-const rounded = (value: number): number => Number(value.toPrecision(3));
 
 export default {
   name: 'peers',

@@ -12,6 +12,7 @@ import { rawCall, type ServerProcess, startServer } from '../../setup/edges.ts';
 import { seededRandom } from '../../setup/numbers.ts';
 import { expectedScores } from '../digits.ts';
 import { addDigits } from '../digits-copy.ts';
+import { percentile, rounded } from '../figures.ts';
 import { openFiles, residentMb, treeOf } from '../processes.ts';
 import type { Context, Row, Section, Table } from '../section.ts';
 import { askOf, type Lane, wrongWith } from '../soak/requests.ts';
@@ -30,7 +31,6 @@ const PUBLISHED_AT = [3, 6];
 const LANES: readonly Lane[] = ['inline', 'isolated'];
 
 const run = promisify(execFile);
-const rounded = (value: number): number => Number(value.toPrecision(3));
 
 /** Seconds since the beginning, megabytes, and numbers of files. */
 type Sample = {
@@ -249,8 +249,10 @@ const NAMES = {
 };
 
 function at(latencies: readonly Latency[], lane: Lane, part: number): number {
-  const sorted = latencies.flatMap((one) => (one.lane === lane ? [one.ms] : [])).toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length * part)] ?? Number.NaN;
+  return percentile(
+    latencies.flatMap((one) => (one.lane === lane ? [one.ms] : [])),
+    part,
+  );
 }
 
 /** Of the straight line with the least squares. */
