@@ -68,9 +68,9 @@ export type Named = { readonly name: string; readonly points: readonly Point[] }
 
 /** With the straight line of each beside it. */
 export function panelOf(title: string, x: Axis, y: Axis, shown: readonly Named[]): Panel {
-  const lines = shown.map(({ points }): Series => {
+  const lines = shown.map(({ name, points }): Series => {
     const line = straightLine(points);
-    return { name: 'straight line', points: points.map(([a]) => [a, at(line, a)]), isReference: true };
+    return { name: `${name}, straight`, points: points.map(([a]) => [a, at(line, a)]), isReference: true };
   });
   return { title, x, y, series: [...shown, ...lines] };
 }

@@ -183,7 +183,8 @@ class Soak {
     const x = { label: 'seconds', scale: 'linear' } as const;
     const memory = (['server', 'children'] as const).map((what) => ({
       name: NAMES[what],
-      points: this.#samples.map((sample) => [sample.at, sample[what]] as const),
+      // A sample that comes late must not lengthen the axis.
+      points: this.#samples.map((sample) => [Math.min(sample.at, this.#seconds), sample[what]] as const),
     }));
     const latency = LANES.flatMap((lane) =>
       [0.5, 0.99].map((part) => ({
