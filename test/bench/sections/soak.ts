@@ -28,6 +28,8 @@ const SAMPLES_PER_PART = 12;
 const WARM_PARTS = 2;
 /** A new version is published at the beginning of these parts. */
 const PUBLISHED_AT = [3, 6];
+/** A server that does not answer any more must not keep the bench. */
+const GRACE_MS = 60_000;
 const LANES: readonly Lane[] = ['inline', 'isolated'];
 
 const run = promisify(execFile);
@@ -98,19 +100,27 @@ class Soak {
   /** @throws Failure at the first wrong answer */
   async run(publishNext: () => Promise<void>, { progress }: Context): Promise<void> {
     const agent = new Agent({ keepAlive: true });
+    const late = setTimeout(() => agent.destroy(), this.#seconds * 1000 + GRACE_MS);
     const asking = this.#askAll(agent);
     let publishing: Promise<void> = Promise.resolve();
     const samples = PARTS * SAMPLES_PER_PART;
     for (let i = 1; i <= samples && this.#wrong === undefined; i++) {
-      if (PUBLISHED_AT.some((part) => i === part * SAMPLES_PER_PART + 1)) publishing = publishNext();
+      if (PUBLISHED_AT.some((part) => i === part * SAMPLES_PER_PART + 1))
+        publishing = publishNext().catch((error: Error) => this.#fail(error.message));
       await this.#until((this.#seconds * i) / samples);
       this.#sample();
       progress(`${Math.round(this.#now())} of ${this.#seconds} s`);
-      if (i % SAMPLES_PER_PART === 0) this.#live.push(await this.#liveVersion());
+      if (i % SAMPLES_PER_PART === 0) this.#live.push(await this.#liveVersion(agent));
     }
     await Promise.all([asking, publishing]);
+    clearTimeout(late);
     agent.destroy();
     if (this.#wrong !== undefined) throw new Failure(this.#wrong);
+  }
+
+  /** What went wrong first ends it. */
+  #fail(message: string): void {
+    this.#wrong ??= message;
   }
 
   #now(): number {
@@ -127,9 +137,7 @@ class Soak {
     const asked = new Set<Promise<void>>();
     for (let n = 0; n < this.#seconds * PER_SECOND && this.#wrong === undefined; n++) {
       await this.#until(n / PER_SECOND);
-      const one = this.#ask(n, random, agent).catch((error: Error) => {
-        this.#wrong ??= error.message;
-      });
+      const one = this.#ask(n, random, agent).catch((error: Error) => this.#fail(error.message));
       asked.add(one);
       void one.then(() => asked.delete(one));
     }
@@ -161,8 +169,8 @@ class Soak {
     this.#server.logged.length = 0;
   }
 
-  async #liveVersion(): Promise<string> {
-    const { text } = await this.#server.call('/v2/models/inline/stats');
+  async #liveVersion(agent: Agent): Promise<string> {
+    const { text } = await rawCall(this.#server.url, '/v2/models/inline/stats', {}, agent);
     const stats = JSON.parse(text).model_stats as { version: string; last_inference: number }[];
     return stats.toSorted((a, b) => b.last_inference - a.last_inference)[0]?.version ?? '';
   }
