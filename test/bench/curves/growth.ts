@@ -1,7 +1,10 @@
 // What a request costs as something of it grows, and how that is shown.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import type { Axis, Panel, Series } from '../../../functions/cli/plot.ts';
-import { type ServerProcess, startServer } from '../../setup/edges.ts';
+import type { ServerProcess } from '../../setup/edges.ts';
 import { rounded } from '../figures.ts';
 import { type Load, type Measured, measure, median } from '../load.ts';
 import { memoryMb, treeOf } from '../processes.ts';
@@ -9,8 +12,14 @@ import type { Row } from '../section.ts';
 import { type Asked, check, urlOf } from './requests.ts';
 import { at, type Point, straightLine } from './straight.ts';
 
+type Served = Pick<ServerProcess, 'url' | 'process' | 'close'>;
+
 /** What is asked at each size, of a server of its own. */
-export type Growing = { readonly name: string; readonly ask: (x: number) => Asked };
+export type Growing = {
+  readonly name: string;
+  readonly ask: (x: number) => Asked;
+  readonly start: () => Promise<Served>;
+};
 
 export type Grown = {
   readonly name: string;
@@ -32,12 +41,11 @@ export type Plan = {
 
 /** Checks the answer at each size, then measures all in turns. */
 export async function grow(
-  environment: { readonly [name: string]: string },
-  { name, ask }: Growing,
+  { name, ask, start }: Growing,
   { xs, callersOf, rounds, seconds }: Plan,
   progress: (text: string) => void,
 ): Promise<Grown> {
-  const server = await startServer(environment);
+  const server = await start();
   try {
     const memory: Point[] = [];
     const measured = xs.map((): Measured[] => []);
@@ -59,8 +67,23 @@ export async function grow(
   }
 }
 
+/** A server that only gives back what it gets: what Node and the machine take of a request. */
+export async function startEcho(): Promise<Served> {
+  const command = [join(import.meta.dirname, 'echo.ts')];
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [port] = await once(child.stdout, 'data');
+  return {
+    url: `http://127.0.0.1:${String(port).trim()}`,
+    process: child,
+    async close() {
+      child.kill();
+      await once(child, 'exit');
+    },
+  };
+}
+
 /** MB, of the server with its children. */
-export function memoryOf(server: ServerProcess): number {
+export function memoryOf(server: Served): number {
   return memoryMb(treeOf(server.process.pid ?? 0));
 }
 
