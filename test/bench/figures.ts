@@ -7,3 +7,14 @@ export function rounded(value: number): number {
 export function percentile(values: readonly number[], part: number): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length * part)] ?? Number.NaN;
 }
+
+/** The median of one of their figures. */
+export function middle<T extends { readonly [key in K]: number }, K extends keyof T>(
+  all: readonly T[],
+  key: K,
+): number {
+  return percentile(
+    all.map((one) => one[key]),
+    0.5,
+  );
+}

@@ -5,8 +5,8 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Axis, Panel, Series } from '../../../functions/cli/plot.ts';
 import type { ServerProcess } from '../../setup/edges.ts';
-import { rounded } from '../figures.ts';
-import { type Load, type Measured, measure, median } from '../load.ts';
+import { middle, rounded } from '../figures.ts';
+import { type Load, type Measured, measure } from '../load.ts';
 import { memoryMb, treeOf } from '../processes.ts';
 import type { Row } from '../section.ts';
 import { type Asked, check, urlOf } from './requests.ts';
@@ -59,9 +59,8 @@ export async function grow(
         if (round === 0) memory.push([x, memoryOf(server)]);
       }
     }
-    const middle = (key: keyof Measured): Point[] =>
-      xs.map((x, i) => [x, median((measured[i] ?? []).map((one) => one[key]))]);
-    return { name, latency: middle('medianMs'), p99: middle('p99Ms'), perSecond: middle('perSecond'), memory };
+    const pointsOf = (key: keyof Measured): Point[] => xs.map((x, i) => [x, middle(measured[i] ?? [], key)]);
+    return { name, latency: pointsOf('medianMs'), p99: pointsOf('p99Ms'), perSecond: pointsOf('perSecond'), memory };
   } finally {
     await server.close();
   }

@@ -8,9 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Failure } from '../../../functions/cli/failure.ts';
 import { type ServerProcess, startServer } from '../../setup/edges.ts';
-import { rounded } from '../figures.ts';
+import { middle, rounded } from '../figures.ts';
 import { publishLarge } from '../large-models.ts';
-import { type Load, median } from '../load.ts';
+import type { Load } from '../load.ts';
 import { privateMb, treeOf } from '../processes.ts';
 import type { Context, Row, Section, Table } from '../section.ts';
 import { closedLoop } from '../wrk.ts';
@@ -120,12 +120,12 @@ async function benchThroughput(server: ServerProcess, { quick, progress, scratch
       rounds.push(await closedLoop(picture(server, name), CALLERS, quick ? 3 : SECONDS, scratch));
     }
   }
-  const perSecondOf = (name: string): number => median((measured[name] ?? []).map(({ perSecond }) => perSecond));
+  const perSecondOf = (name: string): number => middle(measured[name] ?? [], 'perSecond');
   return Object.entries(measured).map(([name, rounds]) => ({
     'child processes': name,
     'requests/s': rounded(perSecondOf(name)),
     'times of one': rounded(perSecondOf(name) / perSecondOf('one')),
-    'p50 ms': rounded(median(rounds.map(({ p50 }) => p50))),
+    'p50 ms': rounded(middle(rounds, 'p50')),
   }));
 }
 
@@ -158,8 +158,8 @@ async function benchLive(server: ServerProcess, { quick, progress, scratch }: Co
         rows.push({
           load,
           server: name,
-          'p50 ms': rounded(median(all.map(({ p50 }) => p50))),
-          'p99 ms': rounded(median(all.map(({ p99 }) => p99))),
+          'p50 ms': rounded(middle(all, 'p50')),
+          'p99 ms': rounded(middle(all, 'p99')),
         });
       }
     }
