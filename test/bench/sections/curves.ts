@@ -88,7 +88,7 @@ export default {
             plan(POWERS, 1.5, (x) => x),
           ),
         ),
-        await manyModels(scratch, quick ? [1, 10] : COUNTS, quick ? 1 : 2, quick ? 0.2 : 1, progress),
+        await manyModels(scratch, quick ? [1, 10] : COUNTS, quick ? 1 : ROUNDS, quick ? 0.2 : 1, progress),
       ];
     } finally {
       remove();
