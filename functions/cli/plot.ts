@@ -1,4 +1,4 @@
-// Line plots as SVG, readable on light and on dark pages, with the exact values as tooltips of the points.
+// Line plots as SVG, readable on light and on dark pages, with the exact values as tooltips of the points, where they are few.
 
 /** `label` names what is shown, with its unit; a logarithmic axis has no place for zero and less. */
 export type Axis = { readonly label: string; readonly scale: 'linear' | 'log' };
@@ -21,6 +21,8 @@ const HEIGHT = BOX.top + BOX.height + 52;
 /** Lines of the legend: two above the box. */
 const LEGEND = { line: 16, perLine: 2, column: 175 };
 const TICKS = 6;
+/** Points of a series that stand apart; of more, only the line is drawn. */
+const APART = 40;
 /** Light and dark of the same hue: https://jfly.uni-koeln.de/color/ without its yellow, which white swallows. */
 const COLOURS = [
   ['#0072b2', '#56b4e9'],
@@ -88,12 +90,13 @@ function lineOf({ name, points, isReference = false }: Series, i: number, x: Sca
   const line = `fill="none" stroke="currentColor" stroke-width="${isReference ? 1 : 2}"${dashes}`;
   const left = BOX.left + (i % LEGEND.perLine) * LEGEND.column;
   const top = 58 + Math.floor(i / LEGEND.perLine) * LEGEND.line;
-  const dots = isReference
-    ? []
-    : places.map(([a, b], at) => {
-        const [value, result] = points[at] ?? [0, 0];
-        return `<circle cx="${a}" cy="${b}" r="3"><title>${numberOf(value)}: ${numberOf(result)}</title></circle>`;
-      });
+  const dots =
+    isReference || points.length > APART
+      ? []
+      : places.map(([a, b], at) => {
+          const [value, result] = points[at] ?? [0, 0];
+          return `<circle cx="${a}" cy="${b}" r="3"><title>${numberOf(value)}: ${numberOf(result)}</title></circle>`;
+        });
   return [
     `<g class="${isReference ? 'reference' : `s${i % COLOURS.length}`}" style="fill:currentColor">`,
     `<polyline points="${places.map((place) => place.join(',')).join(' ')}" ${line}/>`,

@@ -2,9 +2,10 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { binaryRequest } from './binary-request.ts';
+import type { Request } from './load.ts';
 
 export type Format = 'JSON' | 'binary';
-export type Request = { readonly body: Buffer; readonly headers: { [name: string]: string } };
 
 export const DIGITS = join(import.meta.dirname, '../../model-artifacts/digits');
 export const DIGITS_FILE = join(DIGITS, '1/model.onnx');
@@ -14,30 +15,18 @@ type Golden = { request: { inputs: [{ name: string; datatype: string; shape: num
 const { request: golden } = JSON.parse(readFileSync(join(DIGITS, '1/golden.json'), 'utf8')) as Golden;
 const [input] = golden.inputs;
 
+const values = Float32Array.from(input.data.flat(9));
+
 /** FP32, 1 x 3 x 32 x 32, little-endian, as the picture itself. */
-export const pixels = Buffer.from(Float32Array.from(input.data.flat(9)).buffer);
+export const pixels = Buffer.from(values.buffer);
 
 export function digitsRequests(): { readonly [format in Format]: Request } {
-  const { name, datatype, shape } = input;
-  const header = Buffer.from(
-    JSON.stringify({
-      inputs: [{ name, datatype, shape, parameters: { binary_data_size: pixels.length } }],
-      outputs: [{ name: 'probabilities', parameters: { binary_data: true } }],
-    }),
-  );
-  const aligned = Buffer.concat([header, Buffer.alloc(-header.length & 7, ' ')]);
   return {
     JSON: {
       body: Buffer.from(JSON.stringify({ inputs: [input] })),
       headers: { 'content-type': 'application/json' },
     },
-    binary: {
-      body: Buffer.concat([aligned, pixels]),
-      headers: {
-        'content-type': 'application/octet-stream',
-        'inference-header-content-length': String(aligned.length),
-      },
-    },
+    binary: binaryRequest(input.name, input.shape, values, 'probabilities'),
   };
 }
 
@@ -45,7 +34,7 @@ export function digitsRequests(): { readonly [format in Format]: Request } {
 export async function expectedScores(): Promise<number[]> {
   const { InferenceSession, Tensor } = (await import('onnxruntime-node')).default;
   const session = await InferenceSession.create(DIGITS_FILE, { intraOpNumThreads: 1 });
-  const image = new Tensor('float32', Float32Array.from(input.data.flat(9)), input.shape);
+  const image = new Tensor('float32', values, input.shape);
   const { probabilities } = await session.run({ image });
   return Array.from(probabilities?.data as Float32Array);
 }

@@ -1,11 +1,16 @@
 import { Agent, request } from 'node:http';
+import { percentile } from './figures.ts';
 
-export type Load = { readonly url: string; readonly body: Uint8Array; readonly headers: { [name: string]: string } };
+export type Request = { readonly body: Uint8Array; readonly headers: { [name: string]: string } };
+export type Load = Request & { readonly url: string };
 
-/** Requests per second and the median latency in milliseconds of `concurrency` callers who each wait for their answer. */
-export type Measured = { readonly perSecond: number; readonly medianMs: number };
+/** Requests per second and milliseconds of `concurrency` callers who each wait for their answer. */
+export type Measured = { readonly perSecond: number; readonly medianMs: number; readonly p99Ms: number };
 
-/** Posts the same request over kept connections for `seconds`. @throws at the first answer that is not 200 */
+/** A server that does not answer any more must not keep its callers. */
+const GRACE_MS = 60_000;
+
+/** Posts the same request over kept connections for `seconds`. @throws at the first answer that is not 200, or does not come */
 export async function measure({ url, body, headers }: Load, concurrency: number, seconds: number): Promise<Measured> {
   const agent = new Agent({ keepAlive: true, maxSockets: concurrency });
   const latencies: number[] = [];
@@ -27,12 +32,17 @@ export async function measure({ url, body, headers }: Load, concurrency: number,
   };
   const started = performance.now();
   const end = started + seconds * 1000;
-  await Promise.all(Array.from({ length: concurrency }, caller));
+  const late = setTimeout(() => agent.destroy(), seconds * 1000 + GRACE_MS);
+  try {
+    await Promise.all(Array.from({ length: concurrency }, caller));
+  } finally {
+    clearTimeout(late);
+    agent.destroy();
+  }
   const perSecond = (latencies.length / (performance.now() - started)) * 1000;
-  agent.destroy();
-  return { perSecond, medianMs: median(latencies) };
+  return { perSecond, medianMs: median(latencies), p99Ms: percentile(latencies, 0.99) };
 }
 
 export function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+  return percentile(values, 0.5);
 }

@@ -5,8 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Failure } from '../../functions/cli/failure.ts';
-
-export type Post = { readonly url: string; readonly body: Uint8Array; readonly headers: { [name: string]: string } };
+import type { Load } from './load.ts';
 
 /** Requests that were answered, how many of them in a second, and milliseconds. */
 export type Answered = {
@@ -25,8 +24,8 @@ const GRACE_MS = 20_000;
 const run = promisify(execFile);
 
 /** `callers` who each ask again once they are answered, for so many seconds: the most that a server gives. */
-export function closedLoop(post: Post, callers: number, seconds: number, scratch: string): Promise<Answered> {
-  return wrk(post, callers, 0, seconds, scratch);
+export function closedLoop(load: Load, callers: number, seconds: number, scratch: string): Promise<Answered> {
+  return wrk(load, callers, 0, seconds, scratch);
 }
 
 /**
@@ -34,12 +33,12 @@ export function closedLoop(post: Post, callers: number, seconds: number, scratch
  * the requests that meet the stall are all counted, which callers who wait for each other's answers would not send
  * (coordinated omission). Each millisecond's requests come together, as wrk's clock has no finer one.
  */
-export function openLoop(post: Post, perSecond: number, seconds: number, scratch: string): Promise<Answered> {
-  return wrk(post, INDEPENDENT_CALLERS, (INDEPENDENT_CALLERS / perSecond) * 1000, seconds, scratch);
+export function openLoop(load: Load, perSecond: number, seconds: number, scratch: string): Promise<Answered> {
+  return wrk(load, INDEPENDENT_CALLERS, (INDEPENDENT_CALLERS / perSecond) * 1000, seconds, scratch);
 }
 
 async function wrk(
-  { url, body, headers }: Post,
+  { url, body, headers }: Load,
   connections: number,
   pauseMs: number,
   seconds: number,

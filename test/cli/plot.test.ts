@@ -111,3 +111,13 @@ test('a reference is a dashed line without points', () => {
   expect(pointsOf(svg)).toHaveLength(1);
   expect(svg.match(/stroke-dasharray/g)).toHaveLength(2);
 });
+
+test.each([
+  { many: 40, drawn: 40 },
+  { many: 41, drawn: 0 },
+])('of $many points on a line, $drawn are drawn for themselves', ({ many, drawn: expected }) => {
+  const points = Array.from({ length: many }, (_, i) => [i, i] as const);
+  const svg = drawn(linear('x'), linear('y'), { name: 'over a time', points });
+  expect(pointsOf(svg)).toHaveLength(expected);
+  expect(/<polyline points="([^"]*)"/.exec(svg)?.[1]?.split(' ')).toHaveLength(many);
+});

@@ -1,20 +1,31 @@
 // What a request costs as something of it grows, and how that is shown.
 
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import type { Axis, Panel, Series } from '../../../functions/cli/plot.ts';
-import { type ServerProcess, startServer } from '../../setup/edges.ts';
-import { type Load, type Measured, measure, median } from '../load.ts';
+import type { ServerProcess } from '../../setup/edges.ts';
+import { middle, rounded } from '../figures.ts';
+import { type Load, type Measured, measure } from '../load.ts';
 import { memoryMb, treeOf } from '../processes.ts';
 import type { Row } from '../section.ts';
 import { type Asked, check, urlOf } from './requests.ts';
 import { at, type Point, straightLine } from './straight.ts';
 
+type Served = Pick<ServerProcess, 'url' | 'process' | 'close'>;
+
 /** What is asked at each size, of a server of its own. */
-export type Growing = { readonly name: string; readonly ask: (x: number) => Asked };
+export type Growing = {
+  readonly name: string;
+  readonly ask: (x: number) => Asked;
+  readonly start: () => Promise<Served>;
+};
 
 export type Grown = {
   readonly name: string;
   /** Median of a request's milliseconds. */
   readonly latency: readonly Point[];
+  readonly p99: readonly Point[];
   readonly perSecond: readonly Point[];
   /** MB of the server with its children, after the first requests of that size: smaller ones came before. */
   readonly memory: readonly Point[];
@@ -30,12 +41,11 @@ export type Plan = {
 
 /** Checks the answer at each size, then measures all in turns. */
 export async function grow(
-  environment: { readonly [name: string]: string },
-  { name, ask }: Growing,
+  { name, ask, start }: Growing,
   { xs, callersOf, rounds, seconds }: Plan,
   progress: (text: string) => void,
 ): Promise<Grown> {
-  const server = await startServer(environment);
+  const server = await start();
   try {
     const memory: Point[] = [];
     const measured = xs.map((): Measured[] => []);
@@ -49,16 +59,30 @@ export async function grow(
         if (round === 0) memory.push([x, memoryOf(server)]);
       }
     }
-    const middle = (key: keyof Measured): Point[] =>
-      xs.map((x, i) => [x, median((measured[i] ?? []).map((one) => one[key]))]);
-    return { name, latency: middle('medianMs'), perSecond: middle('perSecond'), memory };
+    const pointsOf = (key: keyof Measured): Point[] => xs.map((x, i) => [x, middle(measured[i] ?? [], key)]);
+    return { name, latency: pointsOf('medianMs'), p99: pointsOf('p99Ms'), perSecond: pointsOf('perSecond'), memory };
   } finally {
     await server.close();
   }
 }
 
+/** A server that only gives back what it gets: what Node and the machine take of a request. */
+export async function startEcho(): Promise<Served> {
+  const command = [join(import.meta.dirname, 'echo.ts')];
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [port] = await once(child.stdout, 'data');
+  return {
+    url: `http://127.0.0.1:${String(port).trim()}`,
+    process: child,
+    async close() {
+      child.kill();
+      await once(child, 'exit');
+    },
+  };
+}
+
 /** MB, of the server with its children. */
-export function memoryOf(server: ServerProcess): number {
+export function memoryOf(server: Served): number {
   return memoryMb(treeOf(server.process.pid ?? 0));
 }
 
@@ -66,9 +90,9 @@ export type Named = { readonly name: string; readonly points: readonly Point[] }
 
 /** With the straight line of each beside it. */
 export function panelOf(title: string, x: Axis, y: Axis, shown: readonly Named[]): Panel {
-  const lines = shown.map(({ points }): Series => {
+  const lines = shown.map(({ name, points }): Series => {
     const line = straightLine(points);
-    return { name: 'straight line', points: points.map(([a]) => [a, at(line, a)]), isReference: true };
+    return { name: `${name}, straight`, points: points.map(([a]) => [a, at(line, a)]), isReference: true };
   });
   return { title, x, y, series: [...shown, ...lines] };
 }
@@ -80,11 +104,6 @@ export function ofLine(points: readonly Point[], x: number): number {
 
 export function valueAt(points: readonly Point[], x: number): number {
   return points.find(([other]) => other === x)?.[1] ?? Number.NaN;
-}
-
-/** With as many digits as it deserves. */
-export function rounded(value: number): number {
-  return value >= 1000 ? Math.round(value) : Number(value.toPrecision(3));
 }
 
 /** Latency and memory at some of the sizes. */

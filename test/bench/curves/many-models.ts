@@ -3,10 +3,12 @@
 import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { startServer } from '../../setup/edges.ts';
-import { measure, median } from '../load.ts';
+import { DIGITS } from '../digits.ts';
+import { middle, rounded } from '../figures.ts';
+import { measure } from '../load.ts';
 import type { Table } from '../section.ts';
-import { memoryOf, ofLine, panelOf, rounded, valueAt } from './growth.ts';
-import { check, DIGITS, digits, urlOf } from './requests.ts';
+import { memoryOf, ofLine, panelOf, valueAt } from './growth.ts';
+import { check, digits, urlOf } from './requests.ts';
 import type { Point } from './straight.ts';
 
 const ASKING = 4;
@@ -35,9 +37,8 @@ export async function manyModels(
       found[i]?.push(await start(join(scratch, 'many'), count, seconds));
     }
   }
-  const middle = (key: keyof Started): Point[] =>
-    counts.map((count, i) => [count, median((found[i] ?? []).map((one) => one[key]))]);
-  const [first, all, latency, memory] = [middle('first'), middle('all'), middle('medianMs'), middle('memory')];
+  const pointsOf = (key: keyof Started): Point[] => counts.map((count, i) => [count, middle(found[i] ?? [], key)]);
+  const [first, all, latency, memory] = [pointsOf('first'), pointsOf('all'), pointsOf('medianMs'), pointsOf('memory')];
   const x = { label: 'models', scale: 'linear' } as const;
   const times = [
     { name: 'one answers', points: first },

@@ -5,11 +5,11 @@ import { join } from 'node:path';
 import { Failure } from '../../../functions/cli/failure.ts';
 import { parseGolden } from '../../../functions/inference/golden.ts';
 import { rawCall } from '../../setup/edges.ts';
-import type { Load } from '../load.ts';
+import { binaryRequest } from '../binary-request.ts';
+import { DIGITS } from '../digits.ts';
+import type { Request } from '../load.ts';
 
-export const DIGITS = join(import.meta.dirname, '../../../model-artifacts/digits');
-
-export type Asked = Pick<Load, 'body' | 'headers'> & {
+export type Asked = Request & {
   readonly model: string;
   /** The numbers that the answer ends with. */
   readonly expected: Float32Array;
@@ -20,14 +20,14 @@ export type Asked = Pick<Load, 'body' | 'headers'> & {
 export function digits(rows: number, model = 'digits'): Asked {
   const { request, expected, tolerance } = parseGolden(readFileSync(join(DIGITS, '1/golden.json'), 'utf8'));
   const [image, scores] = [request.inputs[0]?.data, expected[0]?.data] as [Float32Array, Float32Array];
-  const asked = binary('image', [rows, 3, 32, 32], repeated(image, rows), 'probabilities');
+  const asked = binaryRequest('image', [rows, 3, 32, 32], repeated(image, rows), 'probabilities');
   return { model, ...asked, expected: repeated(scores, rows), tolerance };
 }
 
 /** Of the models that give back what they get: test/models/make_models.py. */
 export function given(model: string, rows: number, columns: number, tolerance: number): Asked {
   const values = new Float32Array(rows * columns).map((_, i) => (i % 256) / 256);
-  return { model, ...binary('INPUT0', [rows, columns], values, 'OUTPUT0'), expected: values, tolerance };
+  return { model, ...binaryRequest('INPUT0', [rows, columns], values, 'OUTPUT0'), expected: values, tolerance };
 }
 
 export function urlOf(server: string, { model }: Asked): string {
@@ -47,23 +47,6 @@ export async function check(server: string, asked: Asked): Promise<void> {
   const found = new Float32Array(tail.buffer, 0, tail.length >> 2);
   const wrong = expected.findIndex((value, i) => !(Math.abs(value - (found[i] ?? Number.NaN)) <= tolerance));
   if (wrong >= 0) throw new Failure(`${model} answered ${found[wrong]} at ${wrong}; expected ${expected[wrong]}`);
-}
-
-function binary(
-  name: string,
-  shape: readonly number[],
-  values: Float32Array,
-  output: string,
-): Pick<Load, 'body' | 'headers'> {
-  const input = { name, shape, datatype: 'FP32', parameters: { binary_data_size: values.byteLength } };
-  const outputs = [{ name: output, parameters: { binary_data: true } }];
-  const text = JSON.stringify({ inputs: [input], outputs });
-  const header = text.padEnd(Math.ceil(text.length / 8) * 8);
-  const body = Buffer.concat([
-    Buffer.from(header),
-    new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-  ]);
-  return { body, headers: { 'inference-header-content-length': String(header.length) } };
 }
 
 function repeated(values: Float32Array, times: number): Float32Array {

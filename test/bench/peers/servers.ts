@@ -2,8 +2,9 @@
 
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
-import { DIGITS_FILE, digitsRequests, type Format, pixels, type Request } from '../digits.ts';
+import { DIGITS_FILE, digitsRequests, type Format, pixels } from '../digits.ts';
 import { addDigits } from '../digits-copy.ts';
+import type { Request } from '../load.ts';
 import { benchPrograms, mlserverPrograms } from './venv.ts';
 
 export type Peer = {

@@ -4,6 +4,7 @@
 
 import { Agent, get } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { percentile } from '../figures.ts';
 
 const INTERVAL_MS = 10;
 
@@ -25,7 +26,11 @@ for (let turn = 0; turn * INTERVAL_MS < Number(seconds) * 1000; turn++) {
 }
 await Promise.all(asked);
 agent.destroy();
-console.log(JSON.stringify(latencies.map((all) => ({ answers: all.length, p50: at(all, 0.5), p99: at(all, 0.99) }))));
+console.log(
+  JSON.stringify(
+    latencies.map((all) => ({ answers: all.length, p50: percentile(all, 0.5), p99: percentile(all, 0.99) })),
+  ),
+);
 
 function ask(url: string): Promise<number> {
   const sent = performance.now();
@@ -35,8 +40,4 @@ function ask(url: string): Promise<number> {
       response.on('end', () => resolve(performance.now() - sent)).resume();
     }).on('error', reject);
   });
-}
-
-function at(values: readonly number[], part: number): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length * part)] ?? Number.NaN;
 }

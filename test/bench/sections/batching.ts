@@ -6,10 +6,11 @@ import { ensureVenv } from '../../../functions/cli/venv.ts';
 import { type ServerProcess, startServer } from '../../setup/edges.ts';
 import { makeModels } from '../../setup/models.ts';
 import { madeRepository } from '../../setup/repository.ts';
-import { digitsRequests, expectedScores, type Format, isClose, type Request, scoresOf } from '../digits.ts';
+import { digitsRequests, expectedScores, type Format, isClose, scoresOf } from '../digits.ts';
 import { addDigits } from '../digits-copy.ts';
+import { middle } from '../figures.ts';
 import { type Hops, hopsOf, laneBetween } from '../lane.ts';
-import { type Measured, measure, median } from '../load.ts';
+import { type Measured, measure, type Request } from '../load.ts';
 import type { Context, Row, Section, Table } from '../section.ts';
 import { type Answered, closedLoop } from '../wrk.ts';
 
@@ -57,14 +58,14 @@ async function benchBatching(models: string, { quick, progress }: Context): Prom
           rounds.push(await measure({ url, ...rawRequest(round) }, concurrency, quick ? 0.3 : SECONDS));
         }
       }
-      const perSecondOf = (name: string): number => median((measured[name] ?? []).map(({ perSecond }) => perSecond));
+      const perSecondOf = (name: string): number => middle(measured[name] ?? [], 'perSecond');
       for (const [name, rounds] of Object.entries(measured)) {
         results.push({
           callers: concurrency,
           batching: name === 'merged' ? 'yes' : 'no',
           'requests/s': Math.round(perSecondOf(name)),
           'of without': Number((perSecondOf(name) / perSecondOf('single')).toFixed(2)),
-          'median ms': Number(median(rounds.map(({ medianMs }) => medianMs)).toFixed(2)),
+          'median ms': Number(middle(rounds, 'medianMs').toFixed(2)),
         });
       }
     }
@@ -76,7 +77,7 @@ async function benchBatching(models: string, { quick, progress }: Context): Prom
 }
 
 /** One row as a raw request: a body of nothing but its bytes. */
-function rawRequest(value: number): { body: Uint8Array; headers: { [name: string]: string } } {
+function rawRequest(value: number): Request {
   const row = new Float32Array(WIDTH).fill(value);
   return { body: new Uint8Array(row.buffer), headers: { 'inference-header-content-length': '0' } };
 }
@@ -125,7 +126,7 @@ async function benchDigits({ quick, progress, scratch }: Context): Promise<Row[]
       }
       const lanes = new Map<string, string>();
       for (const [name, hops] of before) lanes.set(name, laneBetween(hops, await hopsOf(server.url, name)));
-      const perSecondOf = (name: string): number => median((measured[name] ?? []).map(({ perSecond }) => perSecond));
+      const perSecondOf = (name: string): number => middle(measured[name] ?? [], 'perSecond');
       for (const [name, rounds] of Object.entries(measured)) {
         rows.push({
           request: format,
@@ -133,7 +134,7 @@ async function benchDigits({ quick, progress, scratch }: Context): Promise<Row[]
           batching: name === 'merged' ? 'yes' : 'no',
           'requests/s': Math.round(perSecondOf(name)),
           'of isolated without': Number((perSecondOf(name) / perSecondOf('single')).toFixed(2)),
-          'p50 ms': Number(median(rounds.map(({ p50 }) => p50)).toFixed(2)),
+          'p50 ms': Number(middle(rounds, 'p50').toFixed(2)),
         });
       }
     }

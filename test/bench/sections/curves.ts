@@ -2,11 +2,24 @@
 
 import { cpSync } from 'node:fs';
 import { join } from 'node:path';
+import { startServer } from '../../setup/edges.ts';
 import { makeModels } from '../../setup/models.ts';
 import { madeRepository } from '../../setup/repository.ts';
-import { type Grown, grow, ofLine, type Plan, panelOf, rounded, rowsOf, valueAt } from '../curves/growth.ts';
+import {
+  type Growing,
+  type Grown,
+  grow,
+  ofLine,
+  type Plan,
+  panelOf,
+  rowsOf,
+  startEcho,
+  valueAt,
+} from '../curves/growth.ts';
 import { manyModels } from '../curves/many-models.ts';
-import { DIGITS, digits, given } from '../curves/requests.ts';
+import { digits, given } from '../curves/requests.ts';
+import { DIGITS } from '../digits.ts';
+import { rounded } from '../figures.ts';
 import type { Section, Table } from '../section.ts';
 
 const POWERS = [1, 2, 4, 8, 16, 32, 64, 128, 256];
@@ -36,7 +49,7 @@ export default {
         `max_batch_size: 256 input [ ${vector('INPUT0')} ] output [ ${vector('OUTPUT0')} ]`,
       );
       model('identity_fp32', 'identity_fp32', '');
-      const environment = { ...ENVIRONMENT, MODEL_REPOSITORY: folder };
+      const start = () => startServer({ ...ENVIRONMENT, MODEL_REPOSITORY: folder });
       const plan = (xs: readonly number[], seconds: number, callersOf: (x: number) => number = () => 1): Plan => ({
         xs: quick ? [xs[0] as number, xs.at(-1) as number] : xs,
         callersOf,
@@ -45,14 +58,18 @@ export default {
       });
       const some = (xs: readonly number[]): readonly number[] => (quick ? [xs[0] as number, xs.at(-1) as number] : xs);
       const rows = [
-        { name: 'digits', ask: (x: number) => digits(x) },
-        { name: 'reflections', ask: (x: number) => given('reflections', x, WIDTH, REFLECTED) },
+        { name: 'digits', start, ask: (x: number) => digits(x) },
+        { name: 'reflections', start, ask: (x: number) => given('reflections', x, WIDTH, REFLECTED) },
       ];
-      const size = { name: 'identity', ask: (kb: number) => given('identity_fp32', 1, kb * 250, 0) };
-      const callers = rows.map(({ name, ask }) => ({ name, ask: () => ask(1) }));
-      const grown = async (which: readonly (typeof size)[], how: Plan): Promise<Grown[]> => {
+      const identity = (kb: number) => given('identity_fp32', 1, kb * 250, 0);
+      const sizes = [
+        { name: 'identity', start, ask: identity },
+        { name: 'bare node:http', start: startEcho, ask: identity },
+      ];
+      const callers = rows.map(({ ask, ...one }) => ({ ...one, ask: () => ask(1) }));
+      const grown = async (which: readonly Growing[], how: Plan): Promise<Grown[]> => {
         const all: Grown[] = [];
-        for (const one of which) all.push(await grow(environment, one, how, progress));
+        for (const one of which) all.push(await grow(one, how, progress));
         return all;
       };
       return [
@@ -62,7 +79,7 @@ export default {
           'size',
           'kB',
           some(SHOWN_KB),
-          await grown([size], plan(KB, 0.8)),
+          await grown(sizes, plan(KB, 0.8)),
         ),
         callersTable(
           some(SHOWN),
@@ -71,7 +88,7 @@ export default {
             plan(POWERS, 1.5, (x) => x),
           ),
         ),
-        await manyModels(scratch, quick ? [1, 10] : COUNTS, quick ? 1 : 2, quick ? 0.2 : 1, progress),
+        await manyModels(scratch, quick ? [1, 10] : COUNTS, quick ? 1 : ROUNDS, quick ? 0.2 : 1, progress),
       ];
     } finally {
       remove();
@@ -97,13 +114,14 @@ function callersTable(shown: readonly number[], grown: readonly Grown[]): Table 
   const rates = grown.map(({ name, perSecond }) => ({ name, points: perSecond }));
   return {
     title: 'Callers at once, who each wait for their answer',
-    rows: grown.flatMap(({ name, latency, perSecond, memory }) =>
+    rows: grown.flatMap(({ name, latency, p99, perSecond, memory }) =>
       shown.map((callers) => ({
         model: name,
         callers,
         'requests/s': rounded(valueAt(perSecond, callers)),
         'ms, median': rounded(valueAt(latency, callers)),
         'of the line': ofLine(latency, callers),
+        'ms, p99': rounded(valueAt(p99, callers)),
         'memory MB': rounded(valueAt(memory, callers)),
       })),
     ),

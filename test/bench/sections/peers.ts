@@ -1,5 +1,6 @@
 import { Failure } from '../../../functions/cli/failure.ts';
 import { expectedScores, type Format } from '../digits.ts';
+import { middle, rounded } from '../figures.ts';
 import { hopsOf, laneBetween } from '../lane.ts';
 import { median } from '../load.ts';
 import { INFER, type Running, start, stop } from '../peers/running.ts';
@@ -20,8 +21,6 @@ const PACED_SECONDS = 8;
 type Measured = { perSecond: number; p50: number; p99: number; cpu: number };
 /** The same at a part of the load that the server can take. */
 type Paced = { perSecond: number; share: number; p50: number; p99: number };
-
-const rounded = (value: number): number => Number(value.toPrecision(3));
 
 export default {
   name: 'peers',
@@ -150,8 +149,4 @@ function postOf({ name, requests }: Running['peer'], url: string, format: Format
 
 async function hopsBy({ peer, url }: Running): Promise<Awaited<ReturnType<typeof hopsOf>> | undefined> {
   return peer.isOurs ? hopsOf(url, 'digits') : undefined;
-}
-
-function middle<T extends { readonly [key in K]: number }, K extends keyof T>(all: readonly T[], key: K): number {
-  return median(all.map((one) => one[key]));
 }

@@ -8,11 +8,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Failure } from '../../../functions/cli/failure.ts';
 import { type ServerProcess, startServer } from '../../setup/edges.ts';
+import { middle, rounded } from '../figures.ts';
 import { publishLarge } from '../large-models.ts';
-import { median } from '../load.ts';
+import type { Load } from '../load.ts';
 import { privateMb, treeOf } from '../processes.ts';
 import type { Context, Row, Section, Table } from '../section.ts';
-import { closedLoop, type Post } from '../wrk.ts';
+import { closedLoop } from '../wrk.ts';
 
 const BENCH = join(import.meta.dirname, '..');
 const MODEL = 'resnet50';
@@ -26,7 +27,6 @@ const PROBE_ROUNDS = 3;
 const SETTLE_MS = 3_000;
 
 const run = promisify(execFile);
-const rounded = (value: number): number => Number(value.toPrecision(3));
 
 export default {
   name: 'scaling',
@@ -64,7 +64,7 @@ export default {
 } satisfies Section;
 
 /** A picture as a raw request: a body of nothing but its bytes. */
-function picture({ url }: ServerProcess, name: string): Post {
+function picture({ url }: ServerProcess, name: string): Load {
   const pixels = new Float32Array(3 * 224 * 224).map((_, i) => Math.sin(i));
   return {
     url: `${url}/v2/models/${name}/infer`,
@@ -120,12 +120,12 @@ async function benchThroughput(server: ServerProcess, { quick, progress, scratch
       rounds.push(await closedLoop(picture(server, name), CALLERS, quick ? 3 : SECONDS, scratch));
     }
   }
-  const perSecondOf = (name: string): number => median((measured[name] ?? []).map(({ perSecond }) => perSecond));
+  const perSecondOf = (name: string): number => middle(measured[name] ?? [], 'perSecond');
   return Object.entries(measured).map(([name, rounds]) => ({
     'child processes': name,
     'requests/s': rounded(perSecondOf(name)),
     'times of one': rounded(perSecondOf(name) / perSecondOf('one')),
-    'p50 ms': rounded(median(rounds.map(({ p50 }) => p50))),
+    'p50 ms': rounded(middle(rounds, 'p50')),
   }));
 }
 
@@ -158,8 +158,8 @@ async function benchLive(server: ServerProcess, { quick, progress, scratch }: Co
         rows.push({
           load,
           server: name,
-          'p50 ms': rounded(median(all.map(({ p50 }) => p50))),
-          'p99 ms': rounded(median(all.map(({ p99 }) => p99))),
+          'p50 ms': rounded(middle(all, 'p50')),
+          'p99 ms': rounded(middle(all, 'p99')),
         });
       }
     }

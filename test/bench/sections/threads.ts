@@ -15,6 +15,7 @@ import { ensureVenv } from '../../../functions/cli/venv.ts';
 import { isClose } from '../../../functions/inference/closeness.ts';
 import { parseGolden } from '../../../functions/inference/golden.ts';
 import type { Tensor } from '../../../functions/protocol/tensor.ts';
+import { rounded } from '../figures.ts';
 import type { Row, Section } from '../section.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -112,8 +113,4 @@ async function checkAnswers(path: string, name: string, made: Tensor): Promise<v
       throw new Failure(`${name} answers [${found}] with ${threads} threads; expected [${right}]`);
     }
   }
-}
-
-function rounded(value: number): number {
-  return Number(value.toPrecision(3));
 }
