@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { servingImageContext } from '../../../infra/images/serving-image.ts';
 import { removeStagingFolders } from '../../../infra/images/staging.ts';
+import { rounded } from '../figures.ts';
 import { publishLarge } from '../large-models.ts';
 import { median } from '../load.ts';
 import type { Row, Section, Table } from '../section.ts';
@@ -30,8 +31,6 @@ const TRANSFER_TIMEOUT_MS = 120_000;
 
 const run = promisify(execFile);
 const least = (values: readonly number[]): number => Math.min(...values);
-const rounded = (value: number): number => Number(value.toPrecision(3));
-
 export default {
   name: 'cold',
   what: 'from nothing to the first answer: sessions, starts, and a large model from S3',

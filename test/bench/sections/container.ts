@@ -16,6 +16,7 @@ import { builtBaseImage } from '../../e2e/base-image.ts';
 import { bridgeAddress, type Docker, startDocker } from '../../e2e/docker.ts';
 
 import { ourImage, pythonImage } from '../container/images.ts';
+import { rounded } from '../figures.ts';
 import { publishLarge } from '../large-models.ts';
 import { median } from '../load.ts';
 import type { Context, Row, Section, Table } from '../section.ts';
@@ -36,8 +37,6 @@ type Asked = { readonly model: string; readonly input: Input; readonly expected:
 type Start = Asked & { readonly runtime: string; readonly what: string; readonly image: string; readonly from: string };
 /** Milliseconds. */
 type Split = { ready: number; download: number; session: number; run: number; total: number };
-
-const rounded = (value: number): number => Number(value.toPrecision(3));
 
 export default {
   name: 'container',
