@@ -50,7 +50,10 @@ export function signingProxy(
       const page = request.method === 'GET' ? pages.get(pathname) : undefined;
       if (page !== undefined) return new Response(await page.read(), { headers: pageHeaders(page) });
       const body = await readBody(request, MAX_BODY_BYTES);
-      const target = new URL(url.pathname.replace(/\/$/, '') + pathname + search, url);
+      // A path like //host may not become another host.
+      const target = new URL(url);
+      target.pathname = url.pathname.replace(/\/$/, '') + pathname;
+      target.search = search;
       const headers = without(request.headers, NOT_FORWARDED);
       // API Gateway tells bytes from text by these, and clients of Triton send neither.
       if (!headers.has('accept')) headers.set('accept', '*/*');
@@ -60,7 +63,9 @@ export function signingProxy(
       return new Response(response.body, { status: response.status, headers: without(response.headers, NOT_RETURNED) });
     } catch (error) {
       if (error instanceof TooLarge) {
-        return fail(413, `the request body is too large: API Gateway takes at most ${MAX_BODY_BYTES} bytes`);
+        const error = `the request body is too large: API Gateway takes at most ${MAX_BODY_BYTES} bytes`;
+        // The rest of it is not worth reading.
+        return fail(413, error, { Connection: 'close' });
       }
       if (error instanceof ProtocolError) return fail(error.status, error.message);
       const { message, cause } = error as Error;
@@ -75,6 +80,6 @@ function without(headers: Headers, names: readonly string[]): Headers {
   return left;
 }
 
-function fail(status: number, error: string): Response {
-  return Response.json({ error }, { status });
+function fail(status: number, error: string, headers: { [name: string]: string } = {}): Response {
+  return Response.json({ error }, { status, headers });
 }

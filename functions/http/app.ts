@@ -1,5 +1,4 @@
 import { type Context, Hono } from 'hono';
-import { cors } from 'hono/cors';
 import { getPath } from 'hono/utils/url';
 import type { ModelFiles } from '../inference/model-files.ts';
 import type { Log } from '../inference/ports.ts';
@@ -11,6 +10,7 @@ import { decodeLoadRequest } from '../protocol/load-request.ts';
 import type { RequestTiming } from '../protocol/messages.ts';
 import { headerLength, readBody, readyOnly } from './body.ts';
 import { chooseEncoding, decodeBody, ENCODINGS, encodeBody, UnsupportedEncoding } from './compression.ts';
+import { corsHeaders } from './cors.ts';
 import { type AccessRules, checkAccess } from './guard.ts';
 import { openApi } from './openapi.ts';
 import { type Pages, pageHeaders } from './pages.ts';
@@ -90,11 +90,8 @@ export type App = {
 };
 
 export function createApp(parts: AppParts): App {
-  const { service, files, statistics, log, access, maxBodyBytes, corsOrigins, local } = parts;
+  const { service, files, statistics, log, access, maxBodyBytes, local } = parts;
   const app = new Hono<Env>();
-
-  if (corsOrigins.length > 0)
-    app.use(cors({ origin: corsOrigins.includes('*') ? '*' : [...corsOrigins], exposeHeaders: [HEADER_LENGTH] }));
 
   /** What is answered to methods that a path does not have. Apart, as a request with one handler is handed to it directly. */
   const others = new Hono<Env>();
@@ -238,10 +235,11 @@ export function createApp(parts: AppParts): App {
   };
 }
 
-function exchangeOf(headers: Headers, { newId, respond }: AppParts): Exchange {
+function exchangeOf(headers: Headers, { newId, respond, corsOrigins }: AppParts): Exchange {
   const id = headers.get('x-request-id')?.slice(0, 128) || newId();
   const line = { id, trace_id: traceId(headers) ?? newId().replaceAll('-', ''), bytes_in: 0, bytes_out: 0 };
-  return { respond, line, headers: { 'X-Request-Id': id } };
+  const cors = corsHeaders(corsOrigins, headers.get('origin'), HEADER_LENGTH);
+  return { respond, line, headers: { ...cors, 'X-Request-Id': id } };
 }
 
 /** Only this response may be compressed: tritonclient's aio client accepts gzip always, and decodes it only here. */

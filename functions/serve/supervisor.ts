@@ -30,6 +30,7 @@ export async function supervise({ processes, logLevel }: LocalSettings): Promise
 class Supervisor {
   readonly #log: Log;
   readonly #questions = new Map<number, Question>();
+  readonly #listening = new Set<Worker>();
   #lastId = 0;
   #isEnding = false;
 
@@ -39,6 +40,8 @@ class Supervisor {
     if (cache !== undefined) process.env.NODE_COMPILE_CACHE = dirname(cache);
     // What is undefined stays undefined.
     cluster.setupPrimary({ serialization: 'advanced' });
+    cluster.on('listening', (worker) => this.#listening.add(worker));
+    cluster.on('exit', (worker) => this.#listening.delete(worker));
     cluster.on('message', (worker, message: FromProcess) => this.#receive(worker, message));
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#drain());
   }
@@ -48,13 +51,13 @@ class Supervisor {
     const first = cluster.fork();
     const exited = once(first, 'exit');
     const isListening = await Promise.race([once(first, 'listening').then(() => true), exited.then(() => false)]);
-    if (!isListening) process.exitCode = (await exited)[0] ?? 1;
-    else this.#replaceWhenGone(first);
+    if (isListening) this.#replaceWhenGone(first);
+    else if (!this.#isEnding) process.exitCode = (await exited)[0] ?? 1;
     return isListening;
   }
 
   start(): void {
-    this.#replaceWhenGone(cluster.fork());
+    if (!this.#isEnding) this.#replaceWhenGone(cluster.fork());
   }
 
   #replaceWhenGone(worker: Worker): void {
@@ -65,14 +68,19 @@ class Supervisor {
       if (this.#isEnding) return;
       this.#log.error({ pid: worker.process.pid, code, signal }, 'a process of the server ended; another one starts');
       await sleep(RESTART_MS);
-      if (!this.#isEnding) this.start();
+      this.start();
     });
   }
 
   /** Told twice, they end at once. */
   #drain(): void {
     this.#isEnding = true;
-    for (const worker of Object.values(cluster.workers ?? {})) tell(worker, { type: 'drain' });
+    for (const worker of Object.values(cluster.workers ?? {})) {
+      if (worker === undefined) continue;
+      if (this.#listening.has(worker)) tell(worker, { type: 'drain' });
+      // It would not hear that, and has no requests to answer.
+      else worker.process.kill();
+    }
   }
 
   #receive(asker: Worker, message: FromProcess): void {

@@ -99,6 +99,15 @@ describe('a running proxy', () => {
     expect(got.headers.authorization).toMatch(/\/eu-west-1\/execute-api\/aws4_request/);
   });
 
+  test.each(['//evil.example/x', '/\\evil.example/x'])('%s is a path of the API, not another host', async (path) => {
+    const withoutStage = start([address, '--port', '0', '--region', 'eu-west-1'], KEYS);
+    const [line] = await once(withoutStage.stdout as NodeJS.ReadableStream, 'data');
+    const answer = await rawCall(/^(\S+)/.exec(String(line))?.[1] ?? '', path);
+    withoutStage.kill('SIGTERM');
+    expect(answer.status).toBe(200);
+    expect(received.at(-1)?.url).toBe(`${address}//evil.example/x`);
+  });
+
   test('answers come back with their status', async () => {
     expect((await rawCall(url, '/v2/models/unknown')).status).toBe(404);
   });

@@ -1,4 +1,4 @@
-import { gzipSync } from 'node:zlib';
+import { gunzipSync, gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type Client, type LogLine, lambdaEvents } from '../setup/edges.ts';
 import { madeRepository } from '../setup/repository.ts';
@@ -179,6 +179,19 @@ test('pages of the configured origins may read answers, and the length of their 
   await client.close();
   await open();
   expect((await from('https://b.example')).headers.get('access-control-allow-origin')).toBeNull();
+});
+
+test.each(['identity', 'gzip'])('what a page of another origin may read arrives bit by bit: %s', async (encoding) => {
+  await open({ CORS_ORIGINS: '*' });
+  const values = Float32Array.from({ length: 1_000 }, (_, i) => Math.sin(i));
+  const input = identityInput('FP32', [1, 1_000], Array.from(values));
+  const body = JSON.stringify({ inputs: input, parameters: { binary_data_output: true } });
+  const headers = { Origin: 'https://b.example', 'Accept-Encoding': encoding };
+  const reply = await client.call('/v2/models/first/infer', { method: 'POST', headers, body });
+  expect(reply.headers.get('access-control-allow-origin')).toBe('*');
+  expect(reply.headers.get('content-encoding')).toBe(encoding === 'gzip' ? 'gzip' : null);
+  const bytes = encoding === 'gzip' ? gunzipSync(reply.bytes) : reply.bytes;
+  expect(bytes.subarray(-4_000)).toEqual(Buffer.from(values.buffer));
 });
 
 test("a log line carries API Gateway's trace and Lambda's request id", async () => {

@@ -1,8 +1,11 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type ServerProcess, startServer } from '../setup/edges.ts';
 
+const LOCAL = join(import.meta.dirname, '../../functions/serve/local.ts');
 const INFER = '/v2/models/add_sub/infer';
 const input = (name: string) => ({ name, datatype: 'INT32', shape: [1, 16], data: Array(16).fill(1) });
 const body = JSON.stringify({ inputs: [input('INPUT0'), input('INPUT1')] });
@@ -51,6 +54,16 @@ describe('several processes', () => {
     expect((await once(server.process, 'exit'))[0]).toBe(0);
     expect(server.logged.filter(({ msg }) => msg === 'ended')).toHaveLength(2);
   });
+});
+
+test.each([200, 400, 600, 800])('told to end %d ms after their start, they all end', async (ms) => {
+  const env = { ...process.env, MODEL_REPOSITORY: inject('repository'), PORT: '0', SERVER_PROCESSES: '2' };
+  const server = spawn(process.execPath, [LOCAL], { env, stdio: ['ignore', 'pipe', 'ignore'] });
+  server.stdout.resume();
+  await sleep(ms);
+  server.kill('SIGTERM');
+  // All of them hold its other end.
+  await once(server.stdout, 'close');
 });
 
 async function counted(server: ServerProcess): Promise<{ stats: number; metrics: number }> {

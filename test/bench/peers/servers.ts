@@ -36,7 +36,13 @@ export function peersIn(scratch: string): Peer[] {
   const ours = (name: string, repository: string, environment: { [name: string]: string } = {}): Peer => ({
     name,
     command: [process.execPath, join(ROOT, 'functions/serve/local.ts')],
-    environment: (port) => ({ MODEL_REPOSITORY: repository, PORT: String(port), ...environment }),
+    // More callers come at once than a queue takes by default.
+    environment: (port) => ({
+      MODEL_REPOSITORY: repository,
+      PORT: String(port),
+      MAX_QUEUE_SIZE: '1000',
+      ...environment,
+    }),
     requests,
     isOurs: true,
     isPaced: true,

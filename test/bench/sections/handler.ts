@@ -6,7 +6,7 @@ import { EmbeddedMetrics } from '../../../functions/adapters/emf.ts';
 import { InlineEngine } from '../../../functions/adapters/inline-engine.ts';
 import { modelRepository } from '../../../functions/adapters/model-repository.ts';
 import { OrtSession } from '../../../functions/adapters/onnxruntime.ts';
-import { plainResponse } from '../../../functions/adapters/plain-fetch.ts';
+import { plainRequest, plainResponse } from '../../../functions/adapters/plain-fetch.ts';
 import { createApp } from '../../../functions/http/app.ts';
 import type { ModelRepository } from '../../../functions/inference/ports.ts';
 import { decodeInferRequest } from '../../../functions/protocol/infer-request.ts';
@@ -86,13 +86,16 @@ async function measured(rounds: number): Promise<Row[]> {
     const request = decode();
     return encodeInferResponse(await service.infer(request, MODEL), request);
   };
-  const fetched = async (body: Uint8Array<ArrayBuffer>, length: number | undefined): Promise<ArrayBuffer> => {
-    const headers = new Headers({ 'content-length': String(body.length), 'x-request-id': 'a-request' });
-    if (length !== undefined) headers.set('inference-header-content-length', String(length));
-    const response = await app.fetch(
-      new Request(`http://bench.invalid/v2/models/${MODEL}/infer`, { method: 'POST', headers, body }),
-    );
-    return response.arrayBuffer();
+  const fetched = async (body: Uint8Array<ArrayBuffer>, length: number | undefined): Promise<Buffer> => {
+    const headers = {
+      'content-length': String(body.length),
+      'x-request-id': 'a-request',
+      'inference-header-content-length': length === undefined ? undefined : String(length),
+    };
+    const url = `http://bench.invalid/v2/models/${MODEL}/infer`;
+    const arrayBuffer = async (): Promise<ArrayBuffer> => body.buffer;
+    const response = await app.fetch(plainRequest({ method: 'POST', url, headers, body: null, arrayBuffer }));
+    return Buffer.concat(await Array.fromAsync(response.body ?? []));
   };
   const parse = (): Float32Array => new Float32Array(JSON.parse(new TextDecoder().decode(json)).inputs[0].data);
 
@@ -100,13 +103,9 @@ async function measured(rounds: number): Promise<Row[]> {
   const bytes = Buffer.from(((expected as Tensor).data as Float32Array).buffer);
   if (!bytes.equals((await handled(decodings.binary)).parts[1] as Uint8Array))
     throw new Error('not the answer of the model');
-  if (
-    !Buffer.from(await fetched(binary, headerLength))
-      .subarray(-bytes.length)
-      .equals(bytes)
-  )
+  if (!(await fetched(binary, headerLength)).subarray(-bytes.length).equals(bytes))
     throw new Error('not the answer of the model');
-  const answered = JSON.parse(Buffer.from(await fetched(json, undefined)).toString()).outputs[0].data;
+  const answered = JSON.parse((await fetched(json, undefined)).toString()).outputs[0].data;
   if (!Buffer.from(new Float32Array(answered).buffer).equals(bytes)) throw new Error('not the answer of the model');
 
   const ways = {
