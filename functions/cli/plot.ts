@@ -43,6 +43,7 @@ const STYLE = [
 export function plotOf(title: string, panels: readonly Panel[]): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH * panels.length} ${HEIGHT}" font-family="sans-serif" font-size="11" fill="currentColor">`,
+    `<title>${escaped(title)}</title>`,
     `<style>${STYLE}</style>`,
     text(BOX.left, 22, title, 'start', 'font-size="13" font-weight="bold"'),
     ...panels.map((panel, i) => `<g transform="translate(${WIDTH * i})">\n${panelOf(panel).join('\n')}\n</g>`),
@@ -162,6 +163,9 @@ function rounded(value: number): number {
 }
 
 function text(x: number, y: number, content: string, anchor: 'start' | 'middle' | 'end', more = ''): string {
-  const safe = content.replace(/[&<>]/g, (found) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[found] ?? '');
-  return `<text x="${x}" y="${y}" text-anchor="${anchor}"${more === '' ? '' : ` ${more}`}>${safe}</text>`;
+  return `<text x="${x}" y="${y}" text-anchor="${anchor}"${more === '' ? '' : ` ${more}`}>${escaped(content)}</text>`;
+}
+
+function escaped(content: string): string {
+  return content.replace(/[&<>]/g, (found) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;' })[found] ?? '');
 }

@@ -16,6 +16,7 @@ const pointsOf = (svg: string): number[][] =>
 test('title, axes with their units, and a legend; text is text', () => {
   const svg = drawn(linear('rows'), linear('ms'), { name: 'a < b & c', points: [[1, 2]] });
   for (const text of ['Title', 'Panel', 'rows', 'ms', 'a &lt; b &amp; c']) expect(svg).toContain(`>${text}</text>`);
+  expect(svg).toMatch(/^<svg [^>]+>\n<title>/);
   expect(svg).toContain('<title>1: 2</title>');
   expect(svg).toContain('prefers-color-scheme:dark');
 });
