@@ -1,5 +1,5 @@
-// The parts of `Headers`, `Request` and `Response` that are used here. Node's own come with all of its `fetch`: 27 ms of a start, more
-// than ONNX Runtime's code, and then a third of what a request to a small model costs.
+// The parts of `Headers`, `Request` and `Response` that are used here. Node's own come with all of its `fetch`, which took 27 ms of
+// a function's start to load: more than ONNX Runtime's code.
 
 /** By names in lower case. */
 type Values = { readonly [name: string]: string | readonly string[] | undefined };
