@@ -26,7 +26,7 @@ export function toRequest(event: ProxyEvent, { awsRequestId }: Invocation): Requ
   if (!isBodiless) headers['content-length'] = String(body.length);
   // API Gateway may have decoded the path once: what is left may not become a query.
   const { href: url } = new URL(`https://lambda.invalid${event.path.replace(/[?#]/g, encodeURIComponent)}`);
-  return plainRequest({ method, url, headers, body: null, arrayBuffer: async () => ownMemoryOf(body) });
+  return plainRequest(method, url, headers, { whole: async () => ownMemoryOf(body) });
 }
 
 /** Small buffers are parts of a larger one. */

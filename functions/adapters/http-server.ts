@@ -17,16 +17,16 @@ export function httpServer(fetch: (request: Request) => Response | Promise<Respo
 
 function requestOf(incoming: IncomingMessage): Request {
   const { method = 'GET', url = '/', headers } = incoming;
-  return plainRequest({
-    method,
-    // The host is not what a path depends on.
-    url: url.startsWith('/') ? `http://localhost${url}` : URL.canParse(url) ? new URL(url).href : 'http://localhost/',
-    headers,
+  // The host is not what a path depends on.
+  const href = url.startsWith('/')
+    ? `http://localhost${url}`
+    : URL.canParse(url)
+      ? new URL(url).href
+      : 'http://localhost/';
+  return plainRequest(method, href, headers, {
+    whole: () => readBytes(incoming, Number(headers['content-length'] ?? 0)),
     // Who stops reading still answers.
-    get body() {
-      return incoming.iterator({ destroyOnReturn: false });
-    },
-    arrayBuffer: () => readBytes(incoming, Number(headers['content-length'] ?? 0)),
+    parts: () => incoming.iterator({ destroyOnReturn: false }),
   });
 }
 

@@ -22,24 +22,41 @@ class PlainHeaders implements Iterable<[name: string, value: string]> {
   }
 }
 
-/** @param parts whose body comes whole by `arrayBuffer`, or part by part by `body`, whichever is asked for */
-export function plainRequest(
-  parts: Pick<Request, 'method' | 'url' | 'arrayBuffer'> & {
-    readonly headers: Values;
-    readonly body: AsyncIterable<Uint8Array> | null;
-  },
-): Request {
-  const { method, url, arrayBuffer } = parts;
-  const request = {
-    method,
-    url,
-    headers: new PlainHeaders(parts.headers),
-    get body() {
-      return parts.body;
-    },
-    arrayBuffer,
-  };
-  return request as unknown as Request;
+/** A request's body: whole, or part by part, whichever is asked for. */
+type PlainBody = {
+  readonly whole: () => Promise<ArrayBuffer>;
+  /** Undefined where it comes whole only. */
+  readonly parts?: () => AsyncIterable<Uint8Array>;
+};
+
+/**
+ * A class, not an object with a getter: V8 makes a hidden class for each such object, which keeps the request's memory from the
+ * young generation's collector.
+ */
+class PlainRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: PlainHeaders;
+  readonly #body: PlainBody;
+
+  constructor(method: string, url: string, headers: Values, body: PlainBody) {
+    this.method = method;
+    this.url = url;
+    this.headers = new PlainHeaders(headers);
+    this.#body = body;
+  }
+
+  get body(): AsyncIterable<Uint8Array> | null {
+    return this.#body.parts?.() ?? null;
+  }
+
+  arrayBuffer(): Promise<ArrayBuffer> {
+    return this.#body.whole();
+  }
+}
+
+export function plainRequest(method: string, url: string, headers: Values, body: PlainBody): Request {
+  return new PlainRequest(method, url, headers, body) as unknown as Request;
 }
 
 /** Its body is iterated over, as that of a `Response` can be. */

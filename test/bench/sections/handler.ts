@@ -93,8 +93,7 @@ async function measured(rounds: number): Promise<Row[]> {
       'inference-header-content-length': length === undefined ? undefined : String(length),
     };
     const url = `http://bench.invalid/v2/models/${MODEL}/infer`;
-    const arrayBuffer = async (): Promise<ArrayBuffer> => body.buffer;
-    const response = await app.fetch(plainRequest({ method: 'POST', url, headers, body: null, arrayBuffer }));
+    const response = await app.fetch(plainRequest('POST', url, headers, { whole: async () => body.buffer }));
     return Buffer.concat(await Array.fromAsync(response.body ?? []));
   };
   const parse = (): Float32Array => new Float32Array(JSON.parse(new TextDecoder().decode(json)).inputs[0].data);
