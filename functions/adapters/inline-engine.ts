@@ -5,6 +5,7 @@ import type { Tensor } from '../protocol/tensor.ts';
 import { threadsFor } from './model-threads.ts';
 import { OrtSession } from './onnxruntime.ts';
 import { runtimeTarget } from './onnxruntime-target.ts';
+import { RunGroup } from './run-group.ts';
 import { sessionMemory } from './session-memory.ts';
 
 /**
@@ -37,6 +38,7 @@ export class InlineEngine implements Engine {
 /** A model whose runs block this process. */
 export class InlineModel implements LoadedModel {
   readonly #session: OrtSession;
+  readonly #group = new RunGroup();
   readonly pending = 0;
   #running = 0;
   #unloaded = false;
@@ -71,9 +73,11 @@ export class InlineModel implements LoadedModel {
       setImmediate(() => {
         startedAt = performance.now();
       });
-      const outputs = await this.#session.run(inputs, outputNames);
-      const endedAt = performance.now();
-      return { outputs, timing: { queue: startedAt - askedAt, input: 0, infer: endedAt - startedAt, output: 0 } };
+      return await this.#group.add(async () => {
+        const outputs = await this.#session.run(inputs, outputNames);
+        const infer = performance.now() - startedAt;
+        return { outputs, timing: { queue: startedAt - askedAt, input: 0, infer, output: 0 } };
+      });
     } finally {
       this.#running--;
       if (this.#unloaded) await this.#releaseWhenIdle();
