@@ -27,7 +27,13 @@ function gathered(): (line: string) => void {
   lines.on('error', () => {
     isRead = false;
   });
-  process.on('exit', () => isRead && lines.flushSync());
+  process.on('exit', () => {
+    try {
+      if (isRead) lines.flushSync();
+    } catch {
+      // Nor does it end with an error for that.
+    }
+  });
   return (line) => void (isRead && lines.write(line));
 }
 

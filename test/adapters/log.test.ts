@@ -1,8 +1,7 @@
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { jsonLog } from '../../functions/adapters/json-log.ts';
 
@@ -14,11 +13,14 @@ function written(tell: (log: ReturnType<typeof jsonLog>) => void, least?: 'warn'
   return lines;
 }
 
-/** What a process prints that logs with a server's log on a pipe. */
-async function printed(script: string): Promise<string> {
+/** A process with a server's log on a pipe, which runs a script. */
+function logging(script: string) {
+  return spawn(process.execPath, argumentsFor(script), { stdio: ['ignore', 'pipe', 'inherit'] });
+}
+
+function argumentsFor(script: string): string[] {
   const program = `import { serverLog } from ${JSON.stringify(SERVER_LOG)}; const log = await serverLog(false, 'info'); ${script}`;
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', program]);
-  return stdout;
+  return ['--input-type=module', '-e', program];
 }
 
 test('a line is JSON with a level, a time, the fields and the message', () => {
@@ -54,32 +56,26 @@ test('what is below the level is not written', () => {
 });
 
 test('the end of the process writes what was gathered, and all lines are whole and in their order', async () => {
-  const lines = await printed(
-    `for (let i = 0; i < 500; i++) log.info({ i, text: 'ä'.repeat(i) }, 'line'); process.exit();`,
-  );
-  expect(
-    lines
-      .split('\n')
-      .slice(0, -1)
-      .map((line) => JSON.parse(line).i),
-  ).toEqual(Array.from({ length: 500 }, (_, i) => i));
+  const script = `for (let i = 0; i < 500; i++) log.info({ i, text: 'ä'.repeat(i) }, 'line'); process.exit();`;
+  const lines = (await text(logging(script).stdout)).split('\n').slice(0, -1);
+  expect(lines.map((line) => JSON.parse(line).i)).toEqual(Array.from({ length: 500 }, (_, i) => i));
 });
 
 test('a line that is alone is written soon', async () => {
   const script = `log.info({}, 'one'); setTimeout(() => process.kill(process.pid, 'SIGKILL'), 1000);`;
-  const program = `import { serverLog } from ${JSON.stringify(SERVER_LOG)}; const log = await serverLog(false, 'info'); ${script}`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  expect(JSON.parse(await text(child.stdout)).msg).toBe('one');
+  expect(JSON.parse(await text(logging(script).stdout)).msg).toBe('one');
 });
 
 test('a server goes on when nobody reads its lines any more', async () => {
-  const script = `setInterval(() => { for (let i = 0; i < 100; i++) log.info({ i }, 'line'); }, 5); setTimeout(() => process.exit(7), 500);`;
-  const program = `import { serverLog } from ${JSON.stringify(SERVER_LOG)}; const log = await serverLog(false, 'info'); ${script}`;
-  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
+  const script = `setInterval(() => { for (let i = 0; i < 100; i++) log.info({ i }, 'line'); }, 5); setTimeout(() => process.exit(3), 500);`;
+  const child = logging(script);
   child.stdout.once('data', () => child.stdout.destroy());
-  expect(await once(child, 'exit')).toEqual([7, null]);
+  expect(await once(child, 'exit')).toEqual([3, null]);
+});
+
+test('nor does its end fail for that', async () => {
+  const script = `log.info({}, 'first'); setTimeout(() => { log.info({}, 'last'); process.exit(); }, 500);`;
+  // A shell's pipe, whose reader ends after the first byte.
+  const pipe = spawn('sh', ['-c', '"$@" | head -c 1', 'sh', process.execPath, ...argumentsFor(script)]);
+  expect(await Promise.all([text(pipe.stdout), text(pipe.stderr)])).toEqual(['{', '']);
 });
