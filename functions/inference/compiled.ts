@@ -6,7 +6,8 @@ export const COMPILED_FILE = 'compiled/model.ort';
 /** What it was made from, and for: written after it. */
 export const COMPILED_MANIFEST = 'compiled/manifest.json';
 
-const DISABLE_PREPACKING = 'session.disable_prepacking';
+/** ONNX Runtime's own setting, as a parameter of a model's configuration. */
+export const DISABLE_PREPACKING = 'session.disable_prepacking';
 
 export type CompiledManifest = {
   /** Version of ONNX Runtime. */

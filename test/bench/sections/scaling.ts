@@ -43,7 +43,7 @@ export default {
     });
     await publishLarge(MODEL, repository, scratch, Object.fromEntries(configs));
     const plain = join(repository, 'two/1/model.onnx');
-    const session = [join(BENCH, 'cold/session.ts'), plain, '1'];
+    const session = [join(BENCH, 'cold/session.ts'), plain];
     const { scores } = JSON.parse((await run(process.execPath, session)).stdout);
     const server = await startServer({ MODEL_REPOSITORY: repository, MODEL_CONTROL: 'explicit' });
     try {
