@@ -91,10 +91,10 @@ async function benchMemory(
   seconds: number,
   scratch: string,
 ): Promise<Row[]> {
-  await loaded(server, 'two', scores);
-  // Any child process that has not loaded it yet is one without a model.
+  // Once it is loaded each of them may have it.
   await sleep(SETTLE_MS);
   const bare = Math.min(...childrenOf(server).map(privateMb));
+  await loaded(server, 'two', scores);
   await closedLoop(picture(server, 'two'), CALLERS, seconds, scratch);
   const [first = 0, second = 0] = childrenOf(server)
     .map(privateMb)
