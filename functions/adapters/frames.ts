@@ -49,6 +49,7 @@ export class FrameReader<Message extends object> {
   readonly #prefix = new Uint8Array(PREFIX_BYTES);
   #body: Uint8Array<ArrayBuffer> | undefined;
   #filled = 0;
+  #spare: ArrayBuffer | undefined;
 
   constructor(onFrame: (frame: Frame<Message>) => void) {
     this.#onFrame = onFrame;
@@ -66,13 +67,31 @@ export class FrameReader<Message extends object> {
     }
   }
 
+  /**
+   * Takes the memory of a frame's tensors for one that comes; nobody may look at them any more. Otherwise V8 would let tens of
+   * megabytes of them wait, in each process, and new memory costs a page fault for every 4 kB.
+   */
+  reuse(tensors: readonly Tensor[]): void {
+    for (const { data } of tensors) {
+      if (ArrayBuffer.isView(data) && data.buffer instanceof ArrayBuffer) this.#spare = data.buffer;
+    }
+  }
+
+  /** A spare of more than twice the size is not kept. */
+  #allocate(length: number): Uint8Array<ArrayBuffer> {
+    const spare = this.#spare;
+    this.#spare = undefined;
+    const fits = spare !== undefined && length <= spare.byteLength && spare.byteLength <= 2 * length;
+    return fits ? new Uint8Array(spare, 0, length) : new Uint8Array(length);
+  }
+
   #complete(): void {
     this.#filled = 0;
     const prefix = new DataView(this.#prefix.buffer);
     const headerLength = prefix.getUint32(0, true);
     const body = this.#body;
     if (body === undefined) {
-      this.#body = new Uint8Array(headerLength + prefix.getUint32(4, true));
+      this.#body = this.#allocate(headerLength + prefix.getUint32(4, true));
       return;
     }
     this.#body = undefined;

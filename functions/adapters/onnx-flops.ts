@@ -49,6 +49,9 @@ export type Work = {
   readonly products: number;
   /** Elements of what they multiply by, all together; most of it are weights. */
   readonly weights: number;
+  /** Those of matrix products. */
+  readonly matrixWeights: number;
+  readonly operators: ReadonlySet<string>;
 };
 
 /**
@@ -58,7 +61,8 @@ export type Work = {
  */
 export function workOf(path: string): Work | undefined {
   const { nodes, shapes, integers } = readGraph(path);
-  let [multiplyAdds, products, weights] = [0, 0, 0];
+  let [multiplyAdds, products, weights, matrixWeights] = [0, 0, 0, 0];
+  const operators = new Set<string>();
   for (const node of nodes) {
     const { operator, domain, inputs, outputs, attributes } = node;
     const [first, second] = inputs.map((name) => shapes.get(name));
@@ -66,6 +70,7 @@ export function workOf(path: string): Work | undefined {
       if (outputs[0] !== undefined && shape !== undefined) shapes.set(outputs[0], shape);
     };
     if (domain !== '' && domain !== 'ai.onnx') return undefined;
+    operators.add(operator);
     const kind = PRODUCTS.get(operator);
     if (kind !== undefined) {
       if (first === undefined || second === undefined) return undefined;
@@ -74,6 +79,7 @@ export function workOf(path: string): Work | undefined {
       multiplyAdds += found.multiplyAdds;
       products++;
       weights += size(second);
+      if (kind === 'Gemm' || kind === 'MatMul') matrixWeights += size(second);
       set(found.shape);
     } else if (SAME_SHAPE.has(operator)) set(first);
     else if (BROADCAST.has(operator)) set(broadcast(inputs.map((name) => shapes.get(name))));
@@ -102,7 +108,7 @@ export function workOf(path: string): Work | undefined {
       }
     } else if (!MOVES.has(operator)) return undefined;
   }
-  return { flops: 2 * multiplyAdds, products, weights };
+  return { flops: 2 * multiplyAdds, products, weights, matrixWeights, operators };
 }
 
 function product(

@@ -8,6 +8,7 @@ import { fileContent } from './content.ts';
 import { externalFiles } from './onnx-external-data.ts';
 import { MAX_STATIC_BYTES } from './onnx-graph.ts';
 import { runtimeTarget } from './onnxruntime-target.ts';
+import { gainsByPrepacking } from './prepacking.ts';
 
 /** The format's offsets have 31 bits. */
 const MAX_BYTES = 2 * 1024 ** 3;
@@ -49,7 +50,8 @@ export class OrtCompiler implements Compiler {
       if (simd === undefined)
         throw new ModelRejected("its layout depends on this machine's vector units, which are not known");
       const data = await externalFiles(path);
-      return { path: target, data, file: await fileContent(target), target: { ...runtimeTarget(), simd }, remove };
+      const made = { path: target, file: await fileContent(target), target: { ...runtimeTarget(), simd }, remove };
+      return { ...made, data, prepacking: gainsByPrepacking(path) };
     } catch (error) {
       await remove();
       throw error;

@@ -16,6 +16,9 @@ import type { FromWorker, ToWorker } from './worker-messages.ts';
 /** Outputs above this are refused, not sent: a few bytes of input can ask some models for gigabytes. */
 const MAX_OUTPUT_BYTES = 1024 ** 3;
 
+/** Of the channel, at once. */
+const READ_BYTES = 64 * 1024;
+
 /** Processes make the parallelism. */
 const THREADS = 1;
 
@@ -26,7 +29,13 @@ const THREADS = 1;
 const DEFAULTS: ModelConfig['parameters'] = { enable_mem_pattern: { string_value: '0' } };
 
 const sessions = new Map<string, OrtSession>();
-const channel = new Socket({ fd: 3, readable: true, writable: true });
+const channel = new Socket({
+  fd: 3,
+  readable: true,
+  writable: true,
+  // All that comes goes through this memory. Otherwise each piece has its own, until V8 collects tens of megabytes of them.
+  onread: { buffer: new Uint8Array(READ_BYTES), callback: read },
+});
 
 const now = (): number => performance.timeOrigin + performance.now();
 
@@ -47,6 +56,7 @@ async function answer({ message, tensors }: Frame<ToWorker>): Promise<{ message:
       const startedAt = now();
       const outputs = (await sessions.get(message.key)?.run(tensors, message.outputNames)) ?? [];
       const endedAt = now();
+      frames.reuse(tensors);
       const bytes = outputs.reduce((total, tensor) => total + tensorToBytes(tensor).length, 0);
       if (bytes > MAX_OUTPUT_BYTES) {
         throw new InvalidRequest(`the outputs take ${bytes} bytes; expected at most ${MAX_OUTPUT_BYTES}`);
@@ -75,12 +85,17 @@ const frames = new FrameReader<ToWorker>((frame) => {
   });
 });
 
+function read(bytes: number, piece: Uint8Array): boolean {
+  frames.push(piece.subarray(0, bytes));
+  return true;
+}
+
 // Ctrl-C in a terminal reaches every process of the group; the server decides when its children end.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});
-channel.on('data', (chunk) => frames.push(chunk));
 channel.on('end', () => process.exit());
 channel.on('error', () => process.exit());
+channel.resume();
 writeFrame(channel, { answer: 'ready' } satisfies FromWorker);
 // Its end is a SIGKILL, which leaves no time for that.
 setImmediate(flushCompileCache);

@@ -1,5 +1,5 @@
 import type { Candidate } from './candidate.ts';
-import { COMPILED_FILE, COMPILED_MANIFEST, type CompiledManifest, optimizationOf } from './compiled.ts';
+import { COMPILED_FILE, COMPILED_MANIFEST, type CompiledManifest, compiledConfig, optimizationOf } from './compiled.ts';
 import { checkGolden } from './golden.ts';
 import type { ModelLoader } from './model-loader.ts';
 import { type Compiler, type Content, type FileHashes, ModelRejected } from './ports.ts';
@@ -35,10 +35,11 @@ export async function compileCandidate(
   try {
     const made = await compiler.compile(plain.path, config, plain.bytes);
     if (typeof made === 'string') return nothing(made);
-    const { path, file, target, data, remove } = made;
+    const { path, file, target, data, prepacking, remove } = made;
     try {
       const fetch = async () => ({ path, bytes: file.size, done() {} });
-      const served = await loader.load({ fetch, read: (model, file) => source.read(model, file) }, id, config);
+      const read = (model: string, file: string) => source.read(model, file);
+      const served = await loader.load({ fetch, read }, id, compiledConfig(made, config));
       try {
         await checkGolden(served, golden);
       } finally {
@@ -47,7 +48,7 @@ export async function compileCandidate(
       const sha256 = await file.sha256();
       const sources = [modelFile, ...data].map((name) => hashes[name] ?? '');
       const optimization = optimizationOf(config);
-      const manifest: CompiledManifest = { ...target, optimization, sources, sha256, bytes: file.size };
+      const manifest: CompiledManifest = { ...target, optimization, sources, sha256, bytes: file.size, prepacking };
       const files = new Map([
         [COMPILED_FILE, file],
         [COMPILED_MANIFEST, content(`${JSON.stringify(manifest, null, 2)}\n`)],

@@ -6,6 +6,9 @@ export const COMPILED_FILE = 'compiled/model.ort';
 /** What it was made from, and for: written after it. */
 export const COMPILED_MANIFEST = 'compiled/manifest.json';
 
+/** ONNX Runtime's own setting, as a parameter of a model's configuration. */
+export const DISABLE_PREPACKING = 'session.disable_prepacking';
+
 export type CompiledManifest = {
   /** Version of ONNX Runtime. */
   readonly runtime: string;
@@ -21,6 +24,8 @@ export type CompiledManifest = {
   readonly sha256: string;
   /** Of the compiled file. */
   readonly bytes: number;
+  /** Whether ONNX Runtime's prepacking gains anything; older ones don't say, which is yes. */
+  readonly prepacking?: boolean;
 };
 
 /**
@@ -47,10 +52,11 @@ export function parseCompiledManifest(text: string): CompiledManifest | undefine
   } catch {
     return undefined;
   }
-  const { runtime, architecture, simd, optimization, sources, sha256, bytes } = found;
+  const { runtime, architecture, simd, optimization, sources, sha256, bytes, prepacking = true } = found;
   const isRight =
     [runtime, architecture, simd].every((value) => typeof value === 'string') &&
     [optimization, bytes].every(Number.isInteger) &&
+    typeof prepacking === 'boolean' &&
     Array.isArray(sources) &&
     [sha256, sources[0], ...sources].every((hash) => /^[0-9a-f]{64}$/.test(String(hash)));
   return isRight ? (found as CompiledManifest) : undefined;
@@ -61,12 +67,11 @@ export function parseCompiledManifest(text: string): CompiledManifest | undefine
  * @param published the sha256 of the version's files
  */
 export function mismatch(
-  manifest: CompiledManifest | undefined,
+  manifest: CompiledManifest,
   target: RuntimeTarget,
   config: ModelConfig,
   published: FileHashes,
 ): CompiledUnused | undefined {
-  if (manifest === undefined) return 'manifest';
   if (manifest.runtime !== target.runtime) return 'runtime';
   if (manifest.architecture !== target.architecture) return 'architecture';
   if (manifest.simd !== 'none' && manifest.simd !== target.simd) return 'simd';
@@ -85,7 +90,17 @@ export function optimizationOf({ optimization }: ModelConfig): number {
   return optimization?.graph?.level ?? 0;
 }
 
+/** What the engine is told of a compiled file: config.pbtxt, and of prepacking, where that says nothing, what the manifest does. */
+export function compiledConfig({ prepacking }: Pick<CompiledManifest, 'prepacking'>, config: ModelConfig): ModelConfig {
+  if (prepacking !== false) return config;
+  return { ...config, parameters: { [DISABLE_PREPACKING]: { string_value: '1' }, ...config.parameters } };
+}
+
+export function isPrepacked({ parameters = {} }: ModelConfig): boolean {
+  return parameters[DISABLE_PREPACKING]?.string_value !== '1';
+}
+
 /** All processes have the weights of a mapped file in common, unless each makes its own copy of them in another layout. */
-export function sharesWeights(filename: string, { parameters = {} }: ModelConfig): boolean {
-  return filename === COMPILED_FILE && parameters['session.disable_prepacking']?.string_value === '1';
+export function sharesWeights(filename: string, config: ModelConfig): boolean {
+  return filename === COMPILED_FILE && !isPrepacked(config);
 }

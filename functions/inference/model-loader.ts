@@ -4,6 +4,7 @@ import {
   COMPILED_FILE,
   COMPILED_MANIFEST,
   type CompiledUnused,
+  compiledConfig,
   mismatch,
   modelFileOf,
   parseCompiledManifest,
@@ -59,7 +60,13 @@ type From = {
   readonly makeRoom: (bytes: number) => Promise<void>;
 };
 
-type OnThisMachine = { readonly files: Fetched; readonly isShared: boolean; readonly download: number };
+type OnThisMachine = {
+  readonly files: Fetched;
+  /** For the engine. */
+  readonly config: ModelConfig;
+  readonly isShared: boolean;
+  readonly download: number;
+};
 
 /** Makes a served model from what a store holds: fetches it, loads it into the engine, checks it and warms it up. */
 export class ModelLoader {
@@ -97,7 +104,7 @@ export class ModelLoader {
     const from = { store, id, config, sha256, makeRoom };
     const compiled = await this.#loadCompiled(from);
     if (typeof compiled === 'object') return compiled;
-    const plain = await this.#start(from, await this.#fetch(from, modelFileOf(config)));
+    const plain = await this.#start(from, await this.#fetch(from, modelFileOf(config), config));
     return compiled === undefined ? plain : { ...plain, compiledUnused: compiled };
   }
 
@@ -108,6 +115,7 @@ export class ModelLoader {
     const text = async (path: string): Promise<string> =>
       new TextDecoder().decode(await store.read(id.model, `${id.version}/${path}`));
     const manifest = parseCompiledManifest(await text(COMPILED_MANIFEST).catch(() => ''));
+    if (manifest === undefined) return this.#unused(id, 'manifest');
     const other = mismatch(manifest, this.#engine.target, config, sha256);
     if (other !== undefined) return this.#unused(id, other);
     // On its way together with the file; a failure is seen where it is waited for.
@@ -115,7 +123,7 @@ export class ModelLoader {
     golden?.catch(() => {});
     let failing: CompiledUnused = 'file';
     try {
-      const files = await this.#fetch(from, COMPILED_FILE);
+      const files = await this.#fetch(from, COMPILED_FILE, compiledConfig(manifest, config));
       failing = 'load';
       const served = await this.#start(from, files);
       failing = 'golden';
@@ -137,21 +145,21 @@ export class ModelLoader {
     return reason;
   }
 
-  async #fetch({ store, id, config, sha256 }: From, filename: string): Promise<OnThisMachine> {
+  async #fetch({ store, id, sha256 }: From, filename: string, config: ModelConfig): Promise<OnThisMachine> {
     const started = performance.now();
     const files = await store.fetch(id.model, id.version, filename, sha256);
-    return { files, isShared: sharesWeights(filename, config), download: performance.now() - started };
+    return { files, config, isShared: sharesWeights(filename, config), download: performance.now() - started };
   }
 
   async #start(
     { store, id, config, makeRoom }: From,
-    { files, isShared, download }: OnThisMachine,
+    { files, config: given, isShared, download }: OnThisMachine,
   ): Promise<ServedModel> {
     const { model, version } = id;
     try {
       await makeRoom(this.#engine.memoryOf(files.bytes, isShared));
       const created = performance.now();
-      const loaded = await this.#engine.load(id, files.path, config);
+      const loaded = await this.#engine.load(id, files.path, given);
       const timing = { download, session: performance.now() - created };
       const { labels, ...batched } = await this.#prepared(store, model, config, loaded);
       const ms = Math.round(download + performance.now() - created);

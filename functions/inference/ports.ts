@@ -140,6 +140,8 @@ export type CompiledFile = {
   readonly target: RuntimeTarget & { readonly simd: string };
   /** The files beside the model file that it was made from, relative to its folder. */
   readonly data: readonly string[];
+  /** Whether ONNX Runtime's prepacking of it gains anything. */
+  readonly prepacking: boolean;
   remove(): Promise<void>;
 };
 

@@ -6,6 +6,7 @@ import { LanedEngine } from '../../functions/adapters/laned-engine.ts';
 import type { Computed, LoadedModel } from '../../functions/inference/ports.ts';
 import { DeadlineExceeded, InvalidRequest, Overloaded } from '../../functions/protocol/errors.ts';
 import type { Tensor } from '../../functions/protocol/tensor.ts';
+import { privateMb, treeOf } from '../bench/processes.ts';
 
 const killed: object[] = [];
 const log = {
@@ -46,6 +47,22 @@ describe('the isolated lane', () => {
     engine = new IsolatedEngine(settings, log);
   });
   afterAll(() => engine.close());
+
+  test.runIf(process.platform === 'linux')('requests leave nothing in the process that computed them', async () => {
+    const before = new Set(treeOf(process.pid));
+    const own = new IsolatedEngine({ ...settings, processes: 1 }, log);
+    const planted = await load(own, 'planted');
+    const input = ones('INPUT0', [1_000, 1, 16, 16]);
+    const ask = () => planted.run([input], ['OUTPUT0'], soon());
+    await ask();
+    const children = treeOf(process.pid).filter((pid) => !before.has(pid));
+    const memory = (): number => children.reduce((sum, pid) => sum + privateMb(pid), 0);
+    const first = memory();
+    for (let i = 0; i < 60; i++) await ask();
+    // 60 MB have come.
+    expect(memory() - first).toBeLessThan(25);
+    await own.close();
+  });
 
   test('an endless model is killed at the deadline, in every process it may use, and no neighbour waits', async () => {
     const endless = await load(engine, 'endless_loop');

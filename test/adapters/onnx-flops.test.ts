@@ -21,8 +21,17 @@ test('counts what PyTorch counts in the networks that it exports', async () => {
 });
 
 test.each([
-  ['add_sub', { flops: 0, products: 0, weights: 0 }],
-  ['wide', { flops: 2 * 700 * 700, products: 1, weights: 700 * 700 }],
+  ['add_sub', { flops: 0, products: 0, weights: 0, matrixWeights: 0, operators: new Set(['Add', 'Sub']) }],
+  [
+    'wide',
+    {
+      flops: 2 * 700 * 700,
+      products: 1,
+      weights: 700 * 700,
+      matrixWeights: 700 * 700,
+      operators: new Set(['MatMul']),
+    },
+  ],
   ['endless_loop', undefined],
 ])('%s: %j', (name, expected) => {
   expect(workOf(modelOf(name))).toEqual(expected);

@@ -76,7 +76,12 @@ const scoresOf = async ({ loaded }: Pick<ServedModel, 'loaded'>): Promise<Float3
   (await loaded.run([pixels], ['scores'], performance.now() + 60_000)).outputs[0]?.data as Float32Array;
 
 /** Loads a version as the server does: with what release.json says of its files. */
-async function load(repository: ModelRepository, version = '1', config = {}): Promise<ServedModel & { path: string }> {
+async function load(
+  repository: ModelRepository,
+  version = '1',
+  config = {},
+  by = loader,
+): Promise<ServedModel & { path: string }> {
   const { text = '' } = (await repository.tagged(MODEL, 'release.json')) ?? {};
   let path = '';
   const source = {
@@ -87,12 +92,7 @@ async function load(repository: ModelRepository, version = '1', config = {}): Pr
       return found;
     },
   };
-  const served = await loader.load(
-    source,
-    { model: MODEL, version },
-    config,
-    publishedFiles(parseRelease(text), version),
-  );
+  const served = await by.load(source, { model: MODEL, version }, config, publishedFiles(parseRelease(text), version));
   return { ...served, path };
 }
 
@@ -124,7 +124,7 @@ test('its manifest says what it was made from, and for; the layout of convolutio
   expect([sources, sha256]).toEqual([[hashes['model.onnx']], hashes['compiled/model.ort']]);
   expect(hashes['compiled/manifest.json']).toBeDefined();
   expect(bytes).toBe((await fileContent(compiledFile)).size);
-  expect(rest).toEqual({ runtime: '1.30.0', architecture: process.arch, optimization: 0 });
+  expect(rest).toEqual({ runtime: '1.30.0', architecture: process.arch, optimization: 0, prepacking: true });
   expect(simd).toBe(engine.target.simd);
 });
 
@@ -174,6 +174,7 @@ const MISMATCHES: {
   files: () => Promise<{ [path: string]: Content }> | { [path: string]: Content };
 }[] = [
   { reason: 'manifest', files: () => ({ 'compiled/manifest.json': nonsense }) },
+  { reason: 'manifest', files: () => changedManifest({ prepacking: 'no' as never }) },
   { reason: 'runtime', files: () => changedManifest({ runtime: '1.29.0' }) },
   { reason: 'architecture', files: () => changedManifest({ architecture: 'riscv64' }) },
   { reason: 'simd', files: () => changedManifest({ simd: 'another' }) },
@@ -277,32 +278,63 @@ test.each([
   },
 );
 
-test('prepacking can be switched off: then all processes have the weights in common, and the memory is told so', async () => {
-  const config = { parameters: { 'session.disable_prepacking': { string_value: '1' } } };
-  const root = mkdtempSync(join(folder, 'packed-'));
-  cpSync(published, join(root, MODEL), { recursive: true });
-  const repository = new DirectoryRepository(root);
-  const asked: number[] = [];
-  const watched: Engine = {
-    target: engine.target,
-    load: (id, path, given) => engine.load(id, path, given),
-    close: async () => {},
-    memoryOf(bytes, isShared) {
-      asked.push(isShared ? bytes : -bytes);
-      return engine.memoryOf(bytes, isShared);
-    },
-  };
-  const telling = new ModelLoader(watched, SILENT, { defaultMaxBatchSize: 4, maxBatcherQueue: 0 });
-  const hashes = publishedFiles(parseRelease((await repository.tagged(MODEL, 'release.json'))?.text ?? ''), '1');
-  for (const each of [{}, config]) {
-    const served = await telling.load(repository, { model: MODEL, version: '1' }, each, hashes);
-    expectSame(await scoresOf(served), plainScores);
+describe('prepacking is as config.pbtxt says, or else the manifest', () => {
+  const watched: { disabled: string | undefined; isShared: boolean }[] = [];
+  let repository: ModelRepository;
+  let telling: ModelLoader;
+  beforeAll(() => {
+    const root = mkdtempSync(join(folder, 'packed-'));
+    cpSync(published, join(root, MODEL), { recursive: true });
+    repository = new DirectoryRepository(root);
+    let isShared = false;
+    const watching: Engine = {
+      target: engine.target,
+      async load(id, path, given) {
+        watched.push({ disabled: given.parameters?.['session.disable_prepacking']?.string_value, isShared });
+        return engine.load(id, path, given);
+      },
+      close: async () => {},
+      memoryOf(bytes, found = false) {
+        isShared = found;
+        return engine.memoryOf(bytes, found);
+      },
+    };
+    telling = new ModelLoader(watching, SILENT, { defaultMaxBatchSize: 4, maxBatcherQueue: 0 });
+  });
+
+  // Without it all processes have the weights in common, and the memory is told so.
+  test.each([
+    { says: 'yes', prepacking: true, expected: [undefined, '0', '1'] },
+    { says: 'no', prepacking: false, expected: ['1', '0', '1'] },
+    { says: 'nothing, as older ones do,', prepacking: undefined, expected: [undefined, '0', '1'] },
+  ])('a manifest that says $says', async ({ prepacking, expected }) => {
+    const version = await publishChanged(repository, changedManifest({ prepacking } as Partial<CompiledManifest>));
+    watched.length = 0;
+    for (const setting of [undefined, '0', '1']) {
+      const parameters = setting && { 'session.disable_prepacking': { string_value: setting } };
+      const config = parameters ? { parameters } : {};
+      const served = await load(repository, version, config, telling);
+      expect(served.compiledUnused).toBeUndefined();
+      expect(served.serving.config.parameters).toEqual(config.parameters);
+      expectSame(await scoresOf(served), plainScores);
+      await served.unload();
+    }
+    expect(watched).toEqual(expected.map((disabled) => ({ disabled, isShared: disabled === '1' })));
+  });
+
+  test('a plain file is always loaded as config.pbtxt says', async () => {
+    const version = await publishChanged(repository, changedManifest({ prepacking: false, runtime: '1.29.0' }));
+    watched.length = 0;
+    const served = await load(repository, version, {}, telling);
     await served.unload();
-  }
-  expect(asked.map(Math.sign)).toEqual([-1, 1]);
-  const many = new IsolatedEngine({ processes: 4, maxQueue: 1, loadTimeoutMs: 60_000 }, SILENT);
-  expect(many.memoryOf(100e6, true)).toBeLessThan(0.3 * many.memoryOf(100e6));
-  await many.close();
+    expect([served.compiledUnused, watched]).toEqual(['runtime', [{ disabled: undefined, isShared: false }]]);
+  });
+
+  test('memory that is common is counted once', async () => {
+    const many = new IsolatedEngine({ processes: 4, maxQueue: 1, loadTimeoutMs: 60_000 }, SILENT);
+    expect(many.memoryOf(100e6, true)).toBeLessThan(0.3 * many.memoryOf(100e6));
+    await many.close();
+  });
 });
 
 describe.each(EDGES)('by $name', ({ name, open }) => {

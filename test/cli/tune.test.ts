@@ -51,7 +51,7 @@ function measurements(sizes: { [memoryMb: number]: readonly number[] }, more: Pa
 type Made = { rows: { [rows: number]: number }; off: number; peakMb: number; sessionMs: readonly [number, number] };
 
 const bestOf = (found: Measurements, withinMs = Number.POSITIVE_INFINITY): number | undefined =>
-  recommend(found, 'x86_64', withinMs, cpusOf).best?.memoryMb;
+  recommend(found, 'x86_64', withinMs, cpusOf, true).best?.memoryMb;
 
 describe('memory', () => {
   // 100 ms of a vCPU: its cost is the same at each size below one vCPU, and the time is not.
@@ -65,20 +65,20 @@ describe('memory', () => {
   test('a limit on the time may cost more, and may be out of reach', () => {
     expect(bestOf(measurements(slow), 60)).toBe(3538);
     expect(bestOf(measurements(slow), 50)).toBeUndefined();
-    const found = recommend(measurements(slow), 'x86_64', 50, cpusOf);
+    const found = recommend(measurements(slow), 'x86_64', 50, cpusOf, true);
     expect(adviceOf(found, 50)[0]).toBe(
       'memory: none of these sizes has room for the model (328 MB) and answers within 50 ms',
     );
   });
   test('a size without room for the model is left out', () => {
-    const { sizes, best, neededMb } = recommend(measurements(slow, { peakMb: 1_800 }), 'arm64', 1_000, cpusOf);
+    const { sizes, best, neededMb } = recommend(measurements(slow, { peakMb: 1_800 }), 'arm64', 1_000, cpusOf, true);
     expect([best?.memoryMb, neededMb, sizes.map(({ fits }) => fits)]).toEqual([3538, 1_928, [false, false, true]]);
   });
 });
 
 test('threads are the function’s own, unless another number is clearly faster', () => {
   expect([512, 1769, 2122, 2123, 3538, 3892, 10_240].map(cpusOf)).toEqual([1, 1, 1, 2, 2, 3, 6]);
-  const ownOf = (runs: readonly number[]) => recommend(measurements({ 3538: runs }), 'x86_64', 1_000, cpusOf);
+  const ownOf = (runs: readonly number[]) => recommend(measurements({ 3538: runs }), 'x86_64', 1_000, cpusOf, true);
   expect(ownOf([10, 9.5]).ownThreads).toBeUndefined();
   expect(ownOf([9.5, 10])).toMatchObject({ ownThreads: undefined, best: { threads: 2, runMs: 10 } });
   expect(ownOf([8, 10])).toMatchObject({ ownThreads: 1, best: { threads: 1, runMs: 8 } });
@@ -88,16 +88,29 @@ test('threads are the function’s own, unless another number is clearly faster'
 });
 
 test('prepacking goes where loading gets quicker and a run does not get slower', () => {
-  const of = (more: Partial<Made>) => recommend(measurements({ 1769: [10] }, more), 'x86_64', 1_000, cpusOf).prepacking;
+  const recommended = (more: Partial<Made>, own: boolean) =>
+    recommend(measurements({ 1769: [10] }, more), 'x86_64', 1_000, cpusOf, own);
+  const of = (more: Partial<Made>) => recommended(more, true).prepacking;
   expect(of({ sessionMs: [100, 50], off: 10.1 }).choice).toBe('off');
   expect(of({ sessionMs: [100, 90], off: 10.1 }).choice).toBe('on');
   expect(of({ sessionMs: [400, 40], off: 12 })).toMatchObject({ choice: 'on', evenAfter: 180 });
   expect(of({ sessionMs: [40, 400], off: 12 })).toMatchObject({ choice: 'on', evenAfter: 0 });
+  const said = (more: Partial<Made>, own: boolean) => adviceOf(recommended(more, own), 1_000)[2];
+  const line = (value: string) => `parameters { key: "session.disable_prepacking" value { string_value: "${value}" } }`;
+  expect(said({ sessionMs: [100, 50], off: 10 }, true)).toContain(
+    `off, which loads faster and runs as fast; in config.pbtxt ${line('1')}`,
+  );
+  expect(said({ sessionMs: [100, 90], off: 10 }, true)).toBe('prepacking: on');
+  // A version that is loaded without by itself needs no reason to stay so.
+  expect(said({ sessionMs: [100, 90], off: 10 }, false)).toBe('prepacking: off, as the version has it by itself');
+  expect(said({ sessionMs: [100, 90], off: 12 }, false)).toContain(
+    `on, which runs faster; in config.pbtxt ${line('0')}`,
+  );
 });
 
 test('rows are worth it as long as a row gets a tenth cheaper', () => {
   const of = (rows: { [rows: number]: number }) =>
-    recommend(measurements({ 1769: [10] }, { rows }), 'x86_64', 1_000, cpusOf).rows;
+    recommend(measurements({ 1769: [10] }, { rows }), 'x86_64', 1_000, cpusOf, true).rows;
   expect(of({ 1: 10, 2: 12, 4: 20, 8: 39 })).toBe(4);
   expect(of({ 1: 10, 2: 20, 4: 40, 8: 80 })).toBe(1);
   // Two steps of less than a tenth are one of more.

@@ -4,7 +4,14 @@ import { dirname } from 'node:path';
 import { cpusOf, LAMBDA_MEMORY_MB, MB_PER_VCPU } from '../../adapters/lambda-cpu.ts';
 import { type Architecture, USD_PER_GB_SECOND } from '../../adapters/lambda-prices.ts';
 import { threadsFor } from '../../adapters/model-threads.ts';
-import { COMPILED_FILE, modelFileOf } from '../../inference/compiled.ts';
+import {
+  COMPILED_FILE,
+  COMPILED_MANIFEST,
+  compiledConfig,
+  isPrepacked,
+  modelFileOf,
+  parseCompiledManifest,
+} from '../../inference/compiled.ts';
 import { checkGolden, GOLDEN_FILE, parseGolden } from '../../inference/golden.ts';
 import type { ServedModel } from '../../inference/model-loader.ts';
 import { ModelRejected, type ModelRepository } from '../../inference/ports.ts';
@@ -51,9 +58,12 @@ export async function tune(model: string, wanted: string | undefined, options: T
   try {
     if (!options.json) console.error(`measuring for about ${plan.seconds} s, on a machine that should be idle`);
     const { isLimited, ...found } = await measure(fetched.path, config, plan, (count) => base.map(repeated(count)));
-    const loaded = sha256?.[COMPILED_FILE] === undefined ? fetched.path : COMPILED_FILE;
+    const isCompiled = sha256?.[COMPILED_FILE] !== undefined;
+    const loaded = isCompiled ? COMPILED_FILE : fetched.path;
     const ownThreads = (memoryMb: number): number => threadsFor(loaded, cpusOf(memoryMb));
-    const advice = recommend(found, asked.architecture, asked.withinMs, ownThreads);
+    const text = isCompiled ? (await repository.tagged(model, `${version}/${COMPILED_MANIFEST}`))?.text : undefined;
+    const ownPrepacking = isPrepacked(compiledConfig(parseCompiledManifest(text ?? '') ?? {}, config));
+    const advice = recommend(found, asked.architecture, asked.withinMs, ownThreads, ownPrepacking);
     const machine = `${cpus()[0]?.model.trim() ?? 'an unknown processor'}, ${cores} cores`;
     if (options.plot !== undefined) {
       const title = `${model} version ${version}: ${machine}, ${new Date().toISOString().slice(0, 10)}`;

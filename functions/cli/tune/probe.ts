@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { join } from 'node:path';
 import { ALLOCATION } from '../../adapters/session-memory.ts';
+import { DISABLE_PREPACKING } from '../../inference/compiled.ts';
 import { ModelRejected } from '../../inference/ports.ts';
 import { tensorToBytes } from '../../protocol/binary-tensor.ts';
 import type { ModelConfig } from '../../protocol/model-config.ts';
@@ -36,7 +37,7 @@ export class Probe {
     const parameters = {
       ...config.parameters,
       intra_op_thread_count: { string_value: `${threads}` },
-      ...(prepacking ? {} : { 'session.disable_prepacking': { string_value: '1' } }),
+      [DISABLE_PREPACKING]: { string_value: prepacking ? '0' : '1' },
     };
     return this.#ask({ op: 'load', path, config: { ...config, parameters } }) as Promise<Loaded>;
   }

@@ -25,6 +25,8 @@ export type Recommendation = {
     readonly on: Loading;
     readonly off: Loading;
     readonly choice: 'on' | 'off';
+    /** As the version has it by itself; otherwise the model's configuration has to say so. */
+    readonly isOwn: boolean;
     readonly evenAfter: number;
   };
   /** Rows of a request beyond which a row does not get much cheaper. */
@@ -43,18 +45,20 @@ const SAME_COST = 1.05;
 const WORTH = 0.9;
 /** Twice the rows are worth it where a row takes so much less. */
 const CHEAPER_ROW = 0.9;
-/** Without prepacking: so much less to load, and hardly more to run. */
+/** Without prepacking: so much less to load, unless the version is loaded so by itself, and hardly more to run. */
 const [QUICKER_LOAD, SAME_RUN] = [0.8, 1.02];
 
 /**
  * @param withinMs that a run may take at most; Infinity: any time
  * @param ownThreads how many threads the function takes by itself with so many MB of memory
+ * @param ownPrepacking whether the version is prepacked by itself
  */
 export function recommend(
   { results, loadings }: Measurements,
   architecture: Architecture,
   withinMs: number,
   ownThreads: (memoryMb: number) => number,
+  ownPrepacking: boolean,
 ): Recommendation {
   const neededMb = Math.ceil(Math.max(...loadings.map(({ peakMb }) => peakMb))) + BESIDE_MB;
   const bySize = Object.entries(Object.groupBy(results, ({ memoryMb }) => memoryMb ?? 0));
@@ -76,7 +80,7 @@ export function recommend(
     sizes,
     best,
     ownThreads: best === undefined || best.threads === best.ownThreads ? undefined : best.threads,
-    prepacking: prepackingFor(results, loadings),
+    prepacking: prepackingFor(results, loadings, ownPrepacking),
     rows: rowsFor(results),
     mostRows: Math.max(...results.map(({ rows }) => rows)),
     neededMb,
@@ -92,7 +96,11 @@ function bestThreads(memoryMb: number, runs: readonly Result[], ownThreads: numb
   return [chosen.threads, chosen.runMs];
 }
 
-function prepackingFor(results: readonly Result[], loadings: readonly Loading[]): Recommendation['prepacking'] {
+function prepackingFor(
+  results: readonly Result[],
+  loadings: readonly Loading[],
+  ownPrepacking: boolean,
+): Recommendation['prepacking'] {
   const of = (prepacking: boolean) => ({
     loading: loadings.find((found) => found.threads === 1 && found.prepacking === prepacking) as Loading,
     runMs: results.find((found) => {
@@ -100,10 +108,11 @@ function prepackingFor(results: readonly Result[], loadings: readonly Loading[])
     })?.runMs as number,
   });
   const [on, off] = [of(true), of(false)];
-  const isBetter = off.loading.sessionMs < QUICKER_LOAD * on.loading.sessionMs && off.runMs <= SAME_RUN * on.runMs;
+  const isQuicker = !ownPrepacking || off.loading.sessionMs < QUICKER_LOAD * on.loading.sessionMs;
+  const choice = isQuicker && off.runMs <= SAME_RUN * on.runMs ? 'off' : 'on';
   const saved = on.loading.sessionMs - off.loading.sessionMs;
   const evenAfter = off.runMs > on.runMs ? Math.max(0, saved) / (off.runMs - on.runMs) : Number.POSITIVE_INFINITY;
-  return { on: on.loading, off: off.loading, choice: isBetter ? 'off' : 'on', evenAfter };
+  return { on: on.loading, off: off.loading, choice, isOwn: ownPrepacking === (choice === 'on'), evenAfter };
 }
 
 function rowsFor(results: readonly Result[]): number {

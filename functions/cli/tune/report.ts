@@ -1,4 +1,5 @@
 import { MB_PER_VCPU } from '../../adapters/lambda-cpu.ts';
+import { DISABLE_PREPACKING } from '../../inference/compiled.ts';
 import { type Row, table } from '../table.ts';
 import type { Result } from './measure.ts';
 import type { Recommendation, Size } from './recommend.ts';
@@ -90,20 +91,24 @@ export function adviceOf(found: Recommendation, withinMs: number): string[] {
             `${parameter('intra_op_thread_count', `${ownThreads}`)}`,
     );
   }
-  if (prepacking.choice === 'off') {
-    const line = parameter('session.disable_prepacking', '1');
-    advice.push(`prepacking: off, which loads faster and runs as fast; in config.pbtxt ${line}`);
-  } else {
-    const even = Math.round(prepacking.evenAfter);
-    const loss = Number.isFinite(prepacking.evenAfter) && even > 0;
-    advice.push(`prepacking: on${loss ? `; off pays where a process answers fewer than ${even} requests` : ''}`);
-  }
+  advice.push(prepackingAdvice(prepacking));
   advice.push(
     rows === 1
       ? 'batch: 1; more rows in a request save nothing worth it'
       : `batch: ${rows} rows in a request${rows < mostRows ? '; beyond, a row gets less than a tenth cheaper' : ', the most that were tried'}`,
   );
   return advice;
+}
+
+function prepackingAdvice({ choice, isOwn, evenAfter }: Recommendation['prepacking']): string {
+  if (choice === 'off') {
+    if (isOwn) return 'prepacking: off, as the version has it by itself';
+    return `prepacking: off, which loads faster and runs as fast; in config.pbtxt ${parameter(DISABLE_PREPACKING, '1')}`;
+  }
+  const line = isOwn ? '' : `, which runs faster; in config.pbtxt ${parameter(DISABLE_PREPACKING, '0')}`;
+  const even = Math.round(evenAfter);
+  const loss = Number.isFinite(evenAfter) && even > 0;
+  return `prepacking: on${line}${loss ? `; off pays where a process answers fewer than ${even} requests` : ''}`;
 }
 
 /** Whether one thread without a limit had to wait for a CPU: then all times are too long. */

@@ -43,7 +43,7 @@ export default {
     });
     await publishLarge(MODEL, repository, scratch, Object.fromEntries(configs));
     const plain = join(repository, 'two/1/model.onnx');
-    const session = [join(BENCH, 'cold/session.ts'), plain, '1'];
+    const session = [join(BENCH, 'cold/session.ts'), plain];
     const { scores } = JSON.parse((await run(process.execPath, session)).stdout);
     const server = await startServer({ MODEL_REPOSITORY: repository, MODEL_CONTROL: 'explicit' });
     try {
@@ -91,10 +91,10 @@ async function benchMemory(
   seconds: number,
   scratch: string,
 ): Promise<Row[]> {
-  await loaded(server, 'two', scores);
-  // Any child process that has not loaded it yet is one without a model.
+  // Once it is loaded each of them may have it.
   await sleep(SETTLE_MS);
   const bare = Math.min(...childrenOf(server).map(privateMb));
+  await loaded(server, 'two', scores);
   await closedLoop(picture(server, 'two'), CALLERS, seconds, scratch);
   const [first = 0, second = 0] = childrenOf(server)
     .map(privateMb)
