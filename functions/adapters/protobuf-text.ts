@@ -30,7 +30,8 @@ class Reader {
     const tokens = this.#tokens;
     const values: Values = {};
     while (end === undefined ? tokens.kind !== 'end' : !tokens.take(end)) {
-      if (tokens.kind !== 'word') tokens.expected(`a field of ${message.name}, or ${end === undefined ? 'the end of the text' : quote(end)}`);
+      if (tokens.kind !== 'word')
+        tokens.expected(`a field of ${message.name}, or ${end === undefined ? 'the end of the text' : quote(end)}`);
       this.#field(message, values);
       if (!tokens.take(',')) tokens.take(';');
     }

@@ -10,7 +10,13 @@ import math
 import re
 import sys
 
-from google.protobuf import descriptor_pb2, descriptor_pool, json_format, message_factory, text_format
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    json_format,
+    message_factory,
+    text_format,
+)
 from google.protobuf.message import Message
 
 FIELD = descriptor_pb2.FieldDescriptorProto
@@ -80,7 +86,8 @@ def plain_value(field, value: object) -> object:
 def answer(read, text: str, message: Message) -> dict | None:
     try:
         return plain(read(text, message))
-    except (text_format.ParseError, json_format.ParseError):
+    # ValueError: the number of an enum that does not fit.
+    except (text_format.ParseError, json_format.ParseError, ValueError):
         return None
 
 
