@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Content } from '../inference/ports.ts';
@@ -22,6 +21,8 @@ export function textContent(text: string): Content {
 
 /** In hexadecimal digits. */
 export async function sha256Of(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  // Where nothing is checked, a start is 5 ms shorter without it.
+  const { createHash } = await import('node:crypto');
   const hash = createHash('sha256');
   for await (const chunk of chunks) hash.update(chunk);
   return hash.digest('hex');

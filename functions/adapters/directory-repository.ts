@@ -1,9 +1,8 @@
-import { createHash, randomUUID } from 'node:crypto';
 import { link, mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Content, type ModelRepository, type TaggedText, WriteConflict } from '../inference/ports.ts';
-import { fileContent } from './content.ts';
+import { fileContent, textContent } from './content.ts';
 import { DirectoryStore, nothingThere } from './directory-store.ts';
 
 /** What is not there under its own name yet. Leftovers of processes that were killed are removed by later writers. */
@@ -43,7 +42,7 @@ export class DirectoryRepository extends DirectoryStore implements ModelReposito
 
   async tagged(model: string, path: string): Promise<TaggedText | undefined> {
     const text = await readFile(join(this.root, model, path), 'utf8').catch(nothingThere);
-    return text === undefined ? undefined : { text, tag: createHash('sha256').update(text).digest('hex') };
+    return text === undefined ? undefined : { text, tag: await textContent(text).sha256() };
   }
 
   async replace(model: string, path: string, text: string, tag: string | undefined): Promise<void> {
@@ -86,6 +85,7 @@ export class DirectoryRepository extends DirectoryStore implements ModelReposito
       if (found !== undefined && Date.now() - found.mtimeMs > LEFTOVER_MS)
         await rm(join(folder, name), { force: true });
     }
+    const { randomUUID } = await import('node:crypto');
     const unfinished = join(folder, `${UNFINISHED}${randomUUID({ disableEntropyCache: true })}`);
     try {
       const file = await open(unfinished, 'wx');

@@ -1,4 +1,4 @@
-/** Milliseconds that whoever is done waits at most for those who come after. */
+/** Milliseconds after which no further run is waited for. */
 const MAX_WAIT_MS = 1;
 
 /**

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   fromResponse,
@@ -73,8 +72,9 @@ export async function startLambdaService(
     files,
     statistics: (model, version) => service.statistics(model, version),
     log,
-    // A snapshot may not hold numbers in store, which all that start from it would use.
-    newId: () => randomUUID({ disableEntropyCache: true }),
+    // API Gateway has given every request its identifiers: what makes others is loaded when it is needed. A snapshot may not hold
+    // numbers in store, which all that start from it would use.
+    newId: () => process.getBuiltinModule('node:crypto').randomUUID({ disableEntropyCache: true }),
     // API Gateway has authenticated the caller.
     access: { loopbackOnly: false, token: undefined },
     respond: plainResponse,

@@ -7,7 +7,7 @@ import { flushCompileCache } from 'node:module';
 import type { AddressInfo } from 'node:net';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { serverLog } from '../adapters/pino-log.ts';
+import { serverLog } from '../adapters/server-log.ts';
 import type { WorkerProcess } from '../adapters/worker-process.ts';
 import type { Engine, Log, ModelRepository } from '../inference/ports.ts';
 import { localEngine } from './local-engine.ts';

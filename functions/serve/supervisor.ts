@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { getCompileCacheDir } from 'node:module';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { serverLog } from '../adapters/pino-log.ts';
+import { serverLog } from '../adapters/server-log.ts';
 import type { Log } from '../inference/ports.ts';
 import type { LocalSettings } from './local-env.ts';
 import type { FromProcess, ToProcess } from './processes.ts';

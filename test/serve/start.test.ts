@@ -24,18 +24,8 @@ async function packagesOf(environment: { [name: string]: string }, model: string
   return readFileSync(file, 'utf8').split('\n');
 }
 
-/** What pino consists of. */
-const LOG = [
-  '@pinojs/redact',
-  'atomic-sleep',
-  'on-exit-leak-free',
-  'pino',
-  'pino-std-serializers',
-  'quick-format-unescaped',
-  'safe-stable-stringify',
-  'sonic-boom',
-  'thread-stream',
-];
+/** What log lines are written by. */
+const LOG = ['atomic-sleep', 'sonic-boom'];
 const HTTP = ['hono'];
 const RUNTIME = ['onnxruntime-common', 'onnxruntime-node', 'pbf'];
 const CONFIGURATION = ['long', 'protobufjs'];

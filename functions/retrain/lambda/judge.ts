@@ -2,10 +2,10 @@
 
 import { decodeImage } from '../../adapters/image-file.ts';
 import { InlineEngine } from '../../adapters/inline-engine.ts';
+import { jsonLog } from '../../adapters/json-log.ts';
 import { cpusOf } from '../../adapters/lambda-cpu.ts';
 import { OrtSession } from '../../adapters/onnxruntime.ts';
 import { OrtCompiler } from '../../adapters/onnxruntime-compiler.ts';
-import { functionLog } from '../../adapters/pino-log.ts';
 import { ModelLoader } from '../../inference/model-loader.ts';
 import { type ToldDecision, toldOf } from '../decisions.ts';
 import { readPlaces } from '../env.ts';
@@ -16,7 +16,7 @@ import type { Judged, TrainedRun } from '../workflow.ts';
 /** As the serving function has it without a setting. */
 const DEFAULT_MAX_BATCH_SIZE = 4;
 
-const log = functionLog();
+const log = jsonLog((line) => process.stdout.write(line));
 const stores = openStores(readPlaces(process.env), '/tmp/models');
 const cpus = cpusOf(Number(process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE));
 // Nothing but the function's own timeout ends a model that hangs: then nothing is promoted.
