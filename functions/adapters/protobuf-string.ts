@@ -4,7 +4,7 @@ import { quote } from '../protocol/names.ts';
 export type StringPart = string | number;
 
 const PART =
-  /([^\\]+)|\\(?:([abfnrtv?\\'"])|([0-7]{1,3})|x([\da-fA-F]{1,2})|(?:u([\da-fA-F]{4})|U([\da-fA-F]{8}))|.)/gsu;
+  /([^\\]+)|\\(?:([abfnrtv?\\'"])|([0-7]{1,3})|x([\da-fA-F]{1,2})|(?:u([\da-fA-F]{4})|U([\da-fA-F]{8}))|.)/gs;
 const EXPECTED = String.raw`\n and its like, \ooo up to \377, \xhh, or \uhhhh or \Uhhhhhhhh of a character`;
 /** Others are what they stand for. */
 const LETTERS: { readonly [letter: string]: string } = {
@@ -24,6 +24,7 @@ const LETTERS: { readonly [letter: string]: string } = {
  * @param fail is told of a wrong escape, with its place in the literal
  */
 export function partsOf(literal: string, fail: (sentence: string, offset: number) => never): StringPart[] {
+  if (!literal.includes('\\')) return [literal.slice(1, -1)];
   return Array.from(literal.slice(1, -1).matchAll(PART), (found) => {
     const [whole, plain, letter, octal, hex, short, long] = found;
     if (plain !== undefined) return plain;

@@ -130,7 +130,8 @@ function scalarOf(schema: Schema, type: string, sign: '' | '-', raw: string): un
 function readInteger(type: string, sign: '' | '-', raw: string): number | undefined {
   // An unsigned integer has no sign, not even that of -0.
   if (!INTEGER.test(raw) || (sign !== '' && type.startsWith('u'))) return undefined;
-  const value = BigInt(/^0[0-7]/.test(raw) ? `0o${raw}` : raw);
+  const isOctal = raw.length > 1 && raw[0] === '0' && raw[1]?.toLowerCase() !== 'x';
+  const value = BigInt(isOctal ? `0o${raw}` : raw);
   return integerOf(type, sign === '' ? value : -value);
 }
 

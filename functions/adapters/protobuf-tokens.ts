@@ -5,11 +5,11 @@ type Kind = 'word' | 'number' | 'string' | 'mark' | 'end';
 
 const BLANK = /[ \t\n\v\f\r]+|#[^\n]*/y;
 /** A number takes in all that may not follow it directly, so that `10bar` and `1.2.3` are one wrong number each. */
-const TOKEN = /([A-Za-z_]\w*)|(\.?\d(?:[eE][+-]|[\w.])*)|(["'])|./suy;
+const TOKEN = /([A-Za-z_]\w*)|(\.?\d(?:[eE][+-]|[\w.])*)|(["'])|./sy;
 /** Up to what ends a string or its line, which may not be in it: neither may NUL. */
 const IN_STRING: { readonly [quote: string]: RegExp } = {
-  '"': /[^"\\\n\0]+|\\[^\n\0]/uy,
-  "'": /[^'\\\n\0]+|\\[^\n\0]/uy,
+  '"': /[^"\\\n\0]+|\\[^\n\0]/y,
+  "'": /[^'\\\n\0]+|\\[^\n\0]/y,
 };
 
 /**
