@@ -20,7 +20,7 @@ export class TemporaryOverrides implements OverrideReader {
 
 async function readConfig(json: string): Promise<ModelConfig> {
   // Few requests bring one.
-  const { parseModelConfigJson } = await import('./model-config-text.ts');
+  const { parseModelConfigJson } = await import('./model-config-json.ts');
   try {
     return parseModelConfigJson(json);
   } catch (error) {

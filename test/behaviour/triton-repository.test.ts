@@ -111,7 +111,11 @@ afterAll(remove);
 /** Configurations that this server does not serve, and what its reason must tell. */
 const REFUSED: [string, string, RegExp][] = [
   ['not_pbtxt', 'max_batch_size = 3', /config\.pbtxt can't be read/],
-  ['unknown_field', 'max_batch: 3', /unknown field 'max_batch' \(line 1\)/],
+  [
+    'unknown_field',
+    'max_batch: 3',
+    /line 1, column 1: unknown field 'max_batch' of ModelConfig; expected one of name, /,
+  ],
   ['wrong_type', 'max_batch_size: "three"', /config\.pbtxt can't be read.*integer/],
   ['other_name', 'name: "somebody"', /has the name 'somebody'; expected the folder's, 'other_name'/],
   ['tensorflow', 'platform: "tensorflow_savedmodel"', /platform 'tensorflow_savedmodel'/],

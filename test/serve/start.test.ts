@@ -28,11 +28,10 @@ async function packagesOf(environment: { [name: string]: string }, model: string
 const LOG = ['atomic-sleep', 'sonic-boom'];
 const HTTP = ['hono'];
 const RUNTIME = ['onnxruntime-common', 'onnxruntime-node', 'pbf'];
-const CONFIGURATION = ['long', 'protobufjs'];
 
 test('a start on a folder loads what its first answer needs, and neither the AWS SDK nor metrics, pages and colours', async () => {
   const packages = await packagesOf({ MODEL_REPOSITORY: join(ROOT, 'model-artifacts') }, 'digits');
-  expect(packages).toEqual([...LOG, ...HTTP, ...RUNTIME, ...CONFIGURATION].sort());
+  expect(packages).toEqual([...LOG, ...HTTP, ...RUNTIME].sort());
 });
 
 test('a start on a bucket does not load the AWS SDK either', { timeout: 90_000 }, async () => {
@@ -51,13 +50,6 @@ test('a start on a bucket does not load the AWS SDK either', { timeout: 90_000 }
     vi.unstubAllEnvs();
     await aws.stop();
   }
-});
-
-test('a start on models without a configuration does not load the reader of configurations', async () => {
-  const environment = { MODEL_REPOSITORY: inject('repository'), PRELOAD_MODELS: 'slow_matmul' };
-  const packages = await packagesOf(environment, 'slow_matmul');
-  expect(packages.filter((name) => CONFIGURATION.includes(name))).toEqual([]);
-  expect(packages.filter((name) => name.startsWith('@aws-sdk') || name.startsWith('@smithy'))).toEqual([]);
 });
 
 test("the function answers without Node's own fetch, which takes longer to load than ONNX Runtime's code", async () => {
