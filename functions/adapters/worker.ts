@@ -3,6 +3,7 @@
 
 import { flushCompileCache } from 'node:module';
 import { Socket } from 'node:net';
+import { constants, getPriority, setPriority } from 'node:os';
 import { ModelRejected } from '../inference/ports.ts';
 import { tensorToBytes } from '../protocol/binary-tensor.ts';
 import { InvalidRequest } from '../protocol/errors.ts';
@@ -18,6 +19,9 @@ const MAX_OUTPUT_BYTES = 1024 ** 3;
 
 /** Of the channel, at once. */
 const READ_BYTES = 64 * 1024;
+
+/** Beside the server's: where models keep every core busy, it still answers at once that it lives. */
+const NICENESS = 5;
 
 /** Processes make the parallelism. */
 const THREADS = 1;
@@ -90,6 +94,7 @@ function read(bytes: number, piece: Uint8Array): boolean {
   return true;
 }
 
+setPriority(Math.min(constants.priority.PRIORITY_LOW, getPriority() + NICENESS));
 // Ctrl-C in a terminal reaches every process of the group; the server decides when its children end.
 process.on('SIGINT', () => {});
 process.on('SIGTERM', () => {});

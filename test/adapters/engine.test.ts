@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { IsolatedEngine } from '../../functions/adapters/isolated-engine.ts';
@@ -48,7 +49,9 @@ describe('the isolated lane', () => {
   });
   afterAll(() => engine.close());
 
-  test.runIf(process.platform === 'linux')('requests leave nothing in the process that computed them', async () => {
+  const onLinux = test.runIf(process.platform === 'linux');
+
+  onLinux('requests leave nothing in the process that computed them, which gives way to the server', async () => {
     const before = new Set(treeOf(process.pid));
     const own = new IsolatedEngine({ ...settings, processes: 1 }, log);
     const planted = await load(own, 'planted');
@@ -56,6 +59,7 @@ describe('the isolated lane', () => {
     const ask = () => planted.run([input], ['OUTPUT0'], soon());
     await ask();
     const children = treeOf(process.pid).filter((pid) => !before.has(pid));
+    expect(children.map((pid) => getPriority(pid) - getPriority())).toEqual([5]);
     const memory = (): number => children.reduce((sum, pid) => sum + privateMb(pid), 0);
     const first = memory();
     for (let i = 0; i < 60; i++) await ask();
