@@ -2,7 +2,7 @@ import type { Computed, Engine, LoadedModel, ModelId } from '../inference/ports.
 import type { ModelConfig } from '../protocol/model-config.ts';
 import { zeros } from '../protocol/synthetic-tensor.ts';
 import { elementCount, type Tensor } from '../protocol/tensor.ts';
-import type { InlineModel } from './inline-engine.ts';
+import type { InlineModel } from './inline-model.ts';
 import type { IsolatedEngine, IsolatedModel } from './isolated-engine.ts';
 import { MAX_STATIC_BYTES } from './onnx-graph.ts';
 import { sessionMemory } from './session-memory.ts';
@@ -61,8 +61,8 @@ export class LanedEngine implements Engine {
 }
 
 /** ONNX Runtime in this process, which is needed by the first fast model. */
-function importInline(): Promise<typeof import('./inline-engine.ts')> {
-  return import('./inline-engine.ts');
+function importInline(): Promise<typeof import('./inline-model.ts')> {
+  return import('./inline-model.ts');
 }
 
 class LanedModel implements LoadedModel {

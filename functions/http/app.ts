@@ -12,7 +12,6 @@ import { headerLength, readBody, readyOnly } from './body.ts';
 import { chooseEncoding, decodeBody, ENCODINGS, encodeBody, UnsupportedEncoding } from './compression.ts';
 import { corsHeaders } from './cors.ts';
 import { type AccessRules, checkAccess } from './guard.ts';
-import { openApi } from './openapi.ts';
 import { type Pages, pageHeaders } from './pages.ts';
 import { traceId } from './trace.ts';
 
@@ -170,7 +169,8 @@ export function createApp(parts: AppParts): App {
   route('GET', ofModel(''), async (context, name, version) =>
     json(context.env, await service.modelMetadata(name, version)),
   );
-  route('GET', ['/openapi.json'], (context) => {
+  route('GET', ['/openapi.json'], async (context) => {
+    const { openApi } = await import('./openapi.ts');
     const { name, version } = service.serverMetadata();
     return json(context.env, openApi(name, version, local !== undefined));
   });

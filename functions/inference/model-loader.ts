@@ -1,5 +1,4 @@
 import type { ModelConfig } from '../protocol/model-config.ts';
-import { BatchingModel } from './batcher.ts';
 import {
   COMPILED_FILE,
   COMPILED_MANIFEST,
@@ -221,6 +220,8 @@ export class ModelLoader {
       maxDelayMs: max_queue_delay_microseconds / 1000,
       maxQueue: this.#settings.maxBatcherQueue,
     };
+    // On Lambda there is nothing to merge.
+    const { BatchingModel } = await import('./batcher.ts');
     return { loaded: new BatchingModel(loaded, settings), serving };
   }
 }

@@ -15,7 +15,6 @@ import type { Tensor } from '../protocol/tensor.ts';
 import { classesWanted, classify } from './classification.ts';
 import { hasNonFinite } from './closeness.ts';
 import type { RunModel } from './explain/evaluations.ts';
-import { explain } from './explain/explanation.ts';
 import type { ModelState } from './loaded-versions.ts';
 import type { ServedModel } from './model-loader.ts';
 import type { Computed, InferenceRecord, OverrideReader, Telemetry } from './ports.ts';
@@ -239,6 +238,8 @@ export class InferenceService {
     }
     this.#explaining++;
     try {
+      // Few servers are asked for one, and its parts are a tenth of what a start would read.
+      const { explain } = await import('./explain/explanation.ts');
       const timeout = this.#timeout(request);
       const use = await within(timeout, model, this.#registry.use(model, version, caller ?? request.id));
       try {

@@ -6,7 +6,6 @@ import { playgroundPage } from '../adapters/playground-page.ts';
 import { swaggerUi } from '../adapters/swagger-ui.ts';
 import { createApp } from '../http/app.ts';
 import type { EndCanary, Engine, Log, ModelRepository } from '../inference/ports.ts';
-import { Publisher } from '../inference/publisher.ts';
 import type { ModelRegistry } from '../inference/registry.ts';
 import type { InferenceService } from '../inference/service.ts';
 import { summed } from '../inference/statistics.ts';
@@ -86,6 +85,7 @@ export function pollRepository({ registry }: LocalService, { repositoryPollSecs 
 
 function canaryEnder(repository: ModelRepository): EndCanary {
   return async (model, version, reason) => {
+    const { Publisher } = await import('../inference/publisher.ts');
     const publisher = new Publisher(repository, () => ({
       at: new Date().toISOString(),
       by: 'serverless-onnx',

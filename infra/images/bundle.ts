@@ -29,19 +29,16 @@ export function bundle(entry: string, outfile: string): void {
 }
 
 /**
- * Writes a file for each of several modules of functions/, and in files beside them what they have in common, and what is
- * only imported when it is needed: no start reads code that it does not run.
- * @param entries by the names of their files, without ending: their paths from the root of the project
+ * Writes a file that holds a module of functions/ and what it imports, and files beside it for what is only imported when it is
+ * needed: no start reads code that it does not run.
+ * @param entry from the root of the project
+ * @param name of the file, without ending
  * @param external packages that the files find beside them instead
  */
-export function bundleInParts(
-  entries: { readonly [name: string]: string },
-  folder: string,
-  external: readonly string[],
-): void {
+export function bundleInParts(entry: string, folder: string, name: string, external: readonly string[]): void {
   buildSync({
     ...OPTIONS,
-    entryPoints: { ...entries },
+    entryPoints: { [name]: entry },
     outdir: folder,
     outExtension: { '.js': '.mjs' },
     chunkNames: 'parts/[name]-[hash]',

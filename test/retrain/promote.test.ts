@@ -383,7 +383,7 @@ describe('the Lambda functions', () => {
     const bundles = join(root, 'bundles');
     mkdirSync(bundles);
     symlinkSync(join(ROOT, 'node_modules'), join(bundles, 'node_modules'));
-    bundleInParts({ judge: 'functions/retrain/lambda/judge.ts' }, bundles, ['onnxruntime-node']);
+    bundleInParts('functions/retrain/lambda/judge.ts', bundles, 'judge', ['onnxruntime-node']);
     bundle('functions/retrain/lambda/promote.ts', join(bundles, 'promote.mjs'));
     const invoke = async (name: string, run: Run) => {
       const code = `const { handler } = await import('./${name}.mjs');
