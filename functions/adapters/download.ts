@@ -1,9 +1,10 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
 import { Unavailable } from '../protocol/errors.ts';
 import { checkHash, checkPath } from './file-check.ts';
+import { HashThread } from './hash-thread.ts';
+import type { Range, WriteBytes } from './range-connection.ts';
 
 export type RemoteFile = {
   /** Relative to the folder. */
@@ -16,8 +17,11 @@ export type RemoteFile = {
   readonly sha256?: string;
 };
 
-/** The bytes of a file from `start` up to, not including, `end`. @throws when the file is another one by now */
-export type GetRange = (file: RemoteFile, start: number, end: number) => Promise<Readable>;
+/**
+ * Writes a range of a file's content, in its order; returns early where the connection breaks off.
+ * @throws when the file is another one by now, and what `write` does
+ */
+export type GetRange = (file: RemoteFile, range: Range, write: WriteBytes) => Promise<void>;
 
 /** Shows a download that has begun: what it is of, and how many bytes it has in all. */
 export type WatchDownload = (label: string, bytes: number) => { add(bytes: number): void; end(): void };
@@ -25,8 +29,10 @@ export type WatchDownload = (label: string, bytes: number) => { add(bytes: numbe
 /** S3 gives one connection 85 to 90 MB/s and asks for ranges of 8 to 16 MB (its performance guidelines). */
 const RANGE_BYTES = 8 * 1024 * 1024;
 const CONNECTIONS = 8;
-/** What is written, and read again for the hash, at a time. */
+/** What is read again for the hash, at a time. */
 const PIECE_BYTES = 512 * 1024;
+/** The hash of a larger file takes longer than the start of a thread for it. */
+const MAX_HASHED_HERE = 32 * 1024 * 1024;
 /** Times that a range goes on where its connection broke off. */
 const RESUMES = 3;
 
@@ -59,113 +65,104 @@ async function downloadFile(target: string, remote: RemoteFile, get: GetRange): 
   const file = await open(target, 'wx+');
   try {
     await file.truncate(remote.size);
-    const ranges = Array.from({ length: Math.ceil(remote.size / RANGE_BYTES) }, (_, i) => ({
+    const parts = Array.from({ length: Math.ceil(remote.size / RANGE_BYTES) }, (_, i) => ({
       start: i * RANGE_BYTES,
       end: Math.min(remote.size, (i + 1) * RANGE_BYTES),
-      done: Promise.withResolvers<void>(),
+      written: Promise.withResolvers<void>(),
     }));
-    const waiting = [...ranges];
+    const waiting = [...parts];
     const next = async (): Promise<void> => {
-      for (let range = waiting.shift(); range !== undefined; range = waiting.shift()) {
-        await downloadRange(file, remote, range.start, range.end, get);
-        range.done.resolve();
+      for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
+        await downloadRange(file, remote, part, get);
+        part.written.resolve();
       }
     };
-    // Behind the connections, in the order of the file: what was just written is still in memory. One piece after the other
-    // comes into the same memory, as fresh pages would take longer than the hash.
-    const hashed = async (): Promise<void> => {
-      if (remote.sha256 === undefined) return;
-      const hash = createHash('sha256');
-      const piece = Buffer.allocUnsafe(Math.min(remote.size, PIECE_BYTES));
-      for (const { start, end, done } of ranges) {
-        await done.promise;
-        for (let at = start; at < end; ) {
-          const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, end - at), at);
-          if (bytesRead === 0) throw new Error(`the file ended after ${at} of ${remote.size} bytes`);
-          hash.update(piece.subarray(0, bytesRead));
-          at += bytesRead;
-        }
-      }
-      checkHash(remote.path, hash.digest('hex'), remote.sha256);
+    const giveUp = (error: unknown): never => {
+      waiting.length = 0;
+      for (const { written } of parts) written.reject(error);
+      throw error;
     };
-    await Promise.all([hashed(), ...Array.from({ length: CONNECTIONS }, next)]);
+    for (const { written } of parts) written.promise.catch(() => {});
+    const connections = Array.from({ length: CONNECTIONS }, () => next().catch(giveUp));
+    // All of them are done with the file before it is closed.
+    const all = await Promise.allSettled([...connections, checkContent(file, remote, parts)]);
+    for (const one of all) if (one.status === 'rejected') throw one.reason;
   } finally {
     await file.close();
   }
 }
 
+type Part = Range & { readonly written: { readonly promise: Promise<void> } };
+
+/**
+ * Behind the connections, in the order of the file: what was just written is still in memory.
+ * @throws ModelRejected for other content than expected
+ */
+async function checkContent(
+  file: FileHandle,
+  { path, size, sha256 }: RemoteFile,
+  parts: readonly Part[],
+): Promise<void> {
+  if (sha256 === undefined) return;
+  const hash = await (size > MAX_HASHED_HERE ? hashedByThread(file, parts) : hashedHere(file, parts));
+  checkHash(path, hash, sha256);
+}
+
+async function hashedByThread(file: FileHandle, parts: readonly Part[]): Promise<string> {
+  const thread = new HashThread(file.fd);
+  try {
+    for (const part of parts) {
+      await part.written.promise;
+      thread.add(part);
+    }
+    return await thread.digest();
+  } finally {
+    await thread.end();
+  }
+}
+
+/** One piece after the other comes into the same memory, as fresh pages would take longer than the hash. */
+async function hashedHere(file: FileHandle, parts: readonly Part[]): Promise<string> {
+  const hash = createHash('sha256');
+  const piece = Buffer.allocUnsafe(PIECE_BYTES);
+  for (const { start, end, written } of parts) {
+    await written.promise;
+    for (let at = start; at < end; ) {
+      const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, end - at), at);
+      if (bytesRead === 0) throw new Error(`the file ended after ${at} of ${end} bytes`);
+      hash.update(piece.subarray(0, bytesRead));
+      at += bytesRead;
+    }
+  }
+  return hash.digest('hex');
+}
+
 async function downloadRange(
   file: FileHandle,
   remote: RemoteFile,
-  start: number,
-  end: number,
+  { start, end }: Range,
   get: GetRange,
 ): Promise<void> {
   let at = start;
+  let failed: unknown;
+  const write = async (bytes: Uint8Array): Promise<void> => {
+    try {
+      // What a server sends beyond the range is not wanted.
+      for (let left = bytes.subarray(0, end - at); left.length > 0; ) {
+        const { bytesWritten } = await file.write(left, 0, left.length, at);
+        at += bytesWritten;
+        left = left.subarray(bytesWritten);
+      }
+    } catch (error) {
+      failed = error;
+      throw error;
+    }
+  };
+  // What a broken connection has brought is kept; the next one goes on from there.
   for (let tries = 0; at < end; tries++) {
     if (tries > RESUMES) throw new Unavailable('the model repository broke off its answer too often', 1);
-    // What a broken connection has brought is kept; the next one goes on from there.
-    for await (const piece of piecesOf(await get(remote, at, end))) {
-      const parts = upTo(end - at, piece);
-      const { bytesWritten } = await file.writev(parts, at);
-      at += bytesWritten;
-      // A disk that takes a part only is full: the next try is told so.
-      if (bytesWritten < bytesOf(parts)) break;
-    }
+    await get(remote, { start: at, end }, write).catch((error: unknown) => {
+      throw failed ?? error;
+    });
   }
-}
-
-/**
- * The chunks of a stream, as many at a time as make a write worth its while; the next ones come meanwhile. Iterating the
- * stream itself would copy chunks together. Ends where the stream ends or breaks off.
- */
-async function* piecesOf(body: Readable): AsyncGenerator<Uint8Array[]> {
-  let piece: Uint8Array[] = [];
-  let bytes = 0;
-  let isOver = false;
-  let wake = (): void => {};
-  const over = (): void => {
-    isOver = true;
-    wake();
-  };
-  body.on('end', over).on('error', over).on('close', over);
-  body.on('data', (chunk: Uint8Array) => {
-    piece.push(chunk);
-    bytes += chunk.length;
-    if (bytes < PIECE_BYTES) return;
-    body.pause();
-    wake();
-  });
-  body.resume();
-  try {
-    for (;;) {
-      if (bytes < PIECE_BYTES && !isOver) {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
-      }
-      if (piece.length === 0) return;
-      const full = piece;
-      piece = [];
-      bytes = 0;
-      body.resume();
-      yield full;
-    }
-  } finally {
-    if (!isOver) body.destroy();
-  }
-}
-
-/** What a server sends beyond the range is not wanted. */
-function upTo(limit: number, piece: readonly Uint8Array[]): Uint8Array[] {
-  let left = limit;
-  return piece.map((chunk) => {
-    const wanted = chunk.subarray(0, left);
-    left -= wanted.length;
-    return wanted;
-  });
-}
-
-function bytesOf(parts: readonly Uint8Array[]): number {
-  return parts.reduce((sum, { length }) => sum + length, 0);
 }

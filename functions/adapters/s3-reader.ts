@@ -2,6 +2,7 @@ import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Range, RangeConnection, type WriteBytes } from './range-connection.ts';
 import { type Credentials, signedHeaders } from './sigv4.ts';
 
 const CONNECT_TIMEOUT_MS = 2_000;
@@ -11,6 +12,8 @@ const TRIES = 3;
 const FIRST_PAUSE_MS = 100;
 /** Credentials change every few hours, and keys with each day. */
 const MAX_KEYS = 4;
+/** A smaller range is not worth a connection of its own. */
+const MIN_OWN_BYTES = 4 * 1024 * 1024;
 
 /** S3 has refused a request. */
 export class S3Refused extends Error {
@@ -45,6 +48,9 @@ export class S3Reader {
   #credentials: (() => Promise<Credentials>) | undefined;
   /** Of the credentials, for a day each. */
   readonly #keys = new Map<string, ArrayBuffer>();
+  /** Those that wait for a next range. They are closed when none is asked for any more. */
+  readonly #idle: RangeConnection[] = [];
+  #ranges = 0;
 
   constructor(bucket: string) {
     this.#bucket = bucket;
@@ -53,6 +59,22 @@ export class S3Reader {
   /** @param headers like `range` and `if-match` */
   get(key: string, headers: { readonly [name: string]: string } = {}): Promise<IncomingMessage> {
     return this.#request('GET', pathOf(key), headers);
+  }
+
+  /**
+   * Writes a range of an object's content: all of it, or what came until the connection broke off.
+   * @param etag that the object still has to have
+   */
+  async range(key: string, etag: string, range: Range, write: WriteBytes): Promise<void> {
+    const { start, end } = range;
+    const headers = { 'if-match': etag, range: `bytes=${start}-${end - 1}` };
+    if (end - start >= MIN_OWN_BYTES && (await this.#rangeByOwn(pathOf(key), headers, range, write))) return;
+    const answer = await this.get(key, headers);
+    try {
+      for await (const piece of answer) await write(piece);
+    } catch (error) {
+      if (error !== answer.errored) throw error;
+    }
   }
 
   /** The same without the content. */
@@ -74,6 +96,27 @@ export class S3Reader {
     for (const agent of Object.values(this.#agents)) agent.destroy();
     this.#credentials = undefined;
     this.#keys.clear();
+  }
+
+  /** @returns whether that has done it; otherwise it is to be asked for in the usual way, which tells what is wrong */
+  async #rangeByOwn(
+    path: string,
+    headers: { readonly [name: string]: string },
+    range: Range,
+    write: WriteBytes,
+  ): Promise<boolean> {
+    this.#ranges++;
+    try {
+      const url = this.#url(path);
+      const signed = await this.#signed('GET', url, headers);
+      const connection = this.#idle.pop() ?? new RangeConnection(url);
+      const isAnswered = await connection.get(`${url.pathname}${url.search}`, signed, range, write);
+      if (connection.isOpen) this.#idle.push(connection);
+      return isAnswered;
+    } finally {
+      this.#ranges--;
+      if (this.#ranges === 0) for (const connection of this.#idle.splice(0)) connection.close();
+    }
   }
 
   /** Tries again what may pass: broken connections, and a service that is too busy. */
@@ -98,11 +141,7 @@ export class S3Reader {
     mayMove = true,
   ): Promise<IncomingMessage> {
     const url = this.#url(path);
-    const credentials = await this.#signer();
-    if (this.#keys.size > MAX_KEYS) this.#keys.clear();
-    const service = { service: 's3', region: this.#region, credentials };
-    const signed = await signedHeaders(service, method, url, headers, this.#keys);
-    const answer = await this.#send(method, url, signed, isFresh);
+    const answer = await this.#send(method, url, await this.#signed(method, url, headers), isFresh);
     const { statusCode = 0 } = answer;
     if (statusCode >= 200 && statusCode < 300) return answer;
     const text = (await buffer(answer)).toString();
@@ -113,6 +152,16 @@ export class S3Reader {
       return this.#requestOnce(method, path, headers, isFresh, false);
     }
     throw new S3Refused(statusCode, /<Code>(\w+)<\/Code>/.exec(text)?.[1] ?? `status ${statusCode}`);
+  }
+
+  async #signed(
+    method: string,
+    url: URL,
+    headers: { readonly [name: string]: string },
+  ): Promise<{ [name: string]: string }> {
+    const credentials = await this.#signer();
+    if (this.#keys.size > MAX_KEYS) this.#keys.clear();
+    return signedHeaders({ service: 's3', region: this.#region, credentials }, method, url, headers, this.#keys);
   }
 
   /** @param isFresh on a new connection: those that were kept may have died while a function stood still */

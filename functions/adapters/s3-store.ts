@@ -97,11 +97,14 @@ export class S3Store implements ModelStore {
     let shown: ReturnType<WatchDownload> | undefined;
     try {
       const { folder, done } = await this.#cache.use(`${model}/${version}/${content}`, bytes, (target) =>
-        downloadFolder(target, files, async ({ path, etag }, start, end) => {
+        downloadFolder(target, files, async ({ path, etag }, range, write) => {
           shown ??= this.#watch?.(`${model} ${version}`, bytes);
-          const range = { 'if-match': etag, range: `bytes=${start}-${end - 1}` };
-          const body = await this.get(`${model}/${version}/${path}`, range);
-          return body.on('data', ({ length }: Uint8Array) => shown?.add(length)).pause();
+          const { Key } = this.key(`${model}/${version}/${path}`);
+          const read = this.reader.range(Key, etag, range, async (piece) => {
+            await write(piece);
+            shown?.add(piece.length);
+          });
+          await answered(read);
         }),
       );
       return { path: join(folder, filename), bytes, done };
