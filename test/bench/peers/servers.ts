@@ -36,11 +36,12 @@ export function peersIn(scratch: string): Peer[] {
   const ours = (name: string, repository: string, environment: { [name: string]: string } = {}): Peer => ({
     name,
     command: [process.execPath, join(ROOT, 'functions/serve/local.ts')],
-    // More callers come at once than a queue takes by default.
+    // More callers come at once than a queue takes by default; the others log no requests either.
     environment: (port) => ({
       MODEL_REPOSITORY: repository,
       PORT: String(port),
       MAX_QUEUE_SIZE: '1000',
+      LOG_LEVEL: 'warn',
       ...environment,
     }),
     requests,
