@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Failure } from '../../functions/cli/failure.ts';
+import { onLoadCores } from './cores.ts';
 import type { Load } from './load.ts';
 
 /** Requests that were answered, how many of them in a second, and milliseconds. */
@@ -60,7 +61,8 @@ async function wrk(
     file,
     `${pauseMs}`,
   ];
-  const { stdout } = await run('wrk', [...options, ...words], { timeout: seconds * 1000 + GRACE_MS }).catch(
+  const [program = '', ...args] = onLoadCores(['wrk', ...options, ...words]);
+  const { stdout } = await run(program, args, { timeout: seconds * 1000 + GRACE_MS }).catch(
     (error: NodeJS.ErrnoException) => {
       throw new Failure(
         error.code === 'ENOENT' ? 'wrk was not found; install it (Debian and Ubuntu: apt install wrk)' : error.message,

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Failure } from '../../../functions/cli/failure.ts';
 import { rawCall } from '../../setup/edges.ts';
+import { onServerCores } from '../cores.ts';
 import { type Format, isClose, scoresOf } from '../digits.ts';
 import type { Peer } from './servers.ts';
 
@@ -30,7 +31,8 @@ process.on('exit', () => {
 /** @param folder where it may write */
 export async function start(peer: Peer, expected: readonly number[], folder: string): Promise<Running> {
   const port = await freePort();
-  const [program = '', ...args] = peer.command.map((word) => (word === 'PORT' ? String(port) : word));
+  const command = peer.command.map((word) => (word === 'PORT' ? String(port) : word));
+  const [program = '', ...args] = onServerCores(command);
   const started = performance.now();
   // A group of its own, which is ended as one.
   const child = spawn(program, args, {

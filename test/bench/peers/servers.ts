@@ -1,7 +1,7 @@
 // What is compared: the local server in its lanes, and other servers of the same model, each in its own documented best form.
 
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { CORES } from '../cores.ts';
 import { DIGITS_FILE, digitsRequests, type Format, pixels } from '../digits.ts';
 import { addDigits } from '../digits-copy.ts';
 import type { Request } from '../load.ts';
@@ -20,7 +20,6 @@ export type Peer = {
   readonly isPaced: boolean;
 };
 
-export const CORES = availableParallelism();
 export const OURS = 'serverless-onnx, inline';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -69,11 +68,11 @@ export function peersIn(scratch: string): Peer[] {
     isOurs: false,
     isPaced: false,
   });
-  const fastapi = (name: string, module: string, formats: Peer['requests']): Peer =>
+  const fastapi = (name: string, module: string, formats: Peer['requests'], processes = CORES): Peer =>
     other(
       name,
       [python, '-m', 'uvicorn', `${module}:app`]
-        .concat(['--app-dir', PEERS, '--port', 'PORT', '--workers', String(CORES)])
+        .concat(['--app-dir', PEERS, '--port', 'PORT', '--workers', String(processes)])
         .concat(['--no-access-log', '--log-level', 'warning', '--loop', 'uvloop', '--http', 'httptools']),
       {},
       formats,
@@ -88,6 +87,7 @@ export function peersIn(scratch: string): Peer[] {
     bare('bare node:http', 1),
     bare(`bare node:http, ${CORES} processes`, CORES),
     fastapi('FastAPI, tuned', 'fastapi_tuned', requests),
+    fastapi('FastAPI, tuned, 1 process', 'fastapi_tuned', requests, 1),
     fastapi('FastAPI, naive', 'fastapi_naive', { JSON: json }),
     other('mosec', [...mosec, '--log-level', 'error'], {}, { JSON: json, binary: raw }),
     other('LitServe', [python, join(PEERS, 'litserve_server.py'), 'PORT'], {}, { JSON: json }),

@@ -1,10 +1,11 @@
 import { Failure } from '../../../functions/cli/failure.ts';
+import { CORES } from '../cores.ts';
 import { expectedScores, type Format } from '../digits.ts';
 import { middle, rounded } from '../figures.ts';
 import { hopsOf, laneBetween } from '../lane.ts';
 import { median } from '../load.ts';
 import { INFER, type Running, start, stop } from '../peers/running.ts';
-import { CORES, OURS, peersIn } from '../peers/servers.ts';
+import { OURS, peersIn } from '../peers/servers.ts';
 import { memoryMb, processorSeconds, treeOf } from '../processes.ts';
 import type { Context, Row, Section, Table } from '../section.ts';
 import { closedLoop, openLoop } from '../wrk.ts';
