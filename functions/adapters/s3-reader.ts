@@ -109,7 +109,8 @@ export class S3Reader {
     try {
       const url = this.#url(path);
       const signed = await this.#signed('GET', url, headers);
-      const connection = this.#idle.pop() ?? new RangeConnection(url);
+      const kept = this.#idle.pop();
+      const connection = kept?.isOpen ? kept : new RangeConnection(url);
       const isAnswered = await connection.get(`${url.pathname}${url.search}`, signed, range, write);
       if (connection.isOpen) this.#idle.push(connection);
       return isAnswered;
