@@ -18,7 +18,7 @@ import type { FromWorker, ToWorker } from './worker-messages.ts';
 const MAX_OUTPUT_BYTES = 1024 ** 3;
 
 /** Of the channel, at once. */
-const READ_BYTES = 64 * 1024;
+const READ_BYTES = 256 * 1024;
 
 /** Beside the server's: where models keep every core busy, it still answers at once that it lives. */
 const NICENESS = 5;
@@ -91,7 +91,10 @@ const frames = new FrameReader<ToWorker>((frame) => {
 
 function read(bytes: number, piece: Uint8Array): boolean {
   frames.push(piece.subarray(0, bytes));
-  return true;
+  // More comes together until the next turn: read at once, each bit that is there would wake both processes, which takes twice
+  // as long for 600 kB.
+  setImmediate(() => channel.resume());
+  return false;
 }
 
 setPriority(Math.min(constants.priority.PRIORITY_LOW, getPriority() + NICENESS));
