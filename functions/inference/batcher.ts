@@ -14,6 +14,11 @@ export type BatcherSettings = {
   readonly maxQueue: number;
 };
 
+/** A model is quick that takes so many milliseconds for a row at most: one process computes about what the server reads. */
+const QUICK_MS = 0.25;
+/** Milliseconds within which a quick model's run is over. */
+const QUICK_RUN_MS = 10;
+
 type Waiting = {
   readonly inputs: readonly Tensor[];
   readonly outputNames: readonly string[];
@@ -29,8 +34,9 @@ type Waiting = {
  * Triton's dynamic batching: requests that wait for a model are merged along the batch dimension and run as one.
  *
  * Requests run together when they differ only in their number of rows. While the model has room they run at once, or
- * after `maxDelayMs` if a preferred number of rows does not come together before. Where a merged run fails, its requests
- * are run one by one, so that each gets its own answer or its own error.
+ * after `maxDelayMs` if a preferred number of rows does not come together before. A quick model has one run at a time: two
+ * would have half the rows each, and what a run costs beside its rows is what they share. Where a merged run fails, its
+ * requests are run one by one, so that each gets its own answer or its own error.
  */
 export class BatchingModel implements LoadedModel {
   readonly #loaded: LoadedModel;
@@ -39,6 +45,10 @@ export class BatchingModel implements LoadedModel {
   readonly #groups = new Map<string, Waiting[]>();
   #waiting = 0;
   #running = 0;
+  /** When the last run was started. */
+  #startedAt = 0;
+  /** Milliseconds that the last run took for each of its rows. */
+  #msPerRow = Number.POSITIVE_INFINITY;
   #wakesAt: number | undefined;
   #unloaded = false;
 
@@ -66,7 +76,7 @@ export class BatchingModel implements LoadedModel {
   run(inputs: readonly Tensor[], outputNames: readonly string[], deadline: number): Promise<Computed> {
     const { model, maxQueue, maxDelayMs } = this.#settings;
     const runsAtOnce = this.#waiting === 0 && maxQueue > 0 && maxDelayMs === 0;
-    if (runsAtOnce && this.#running < this.#loaded.capacity(inputs)) return this.#runNow(inputs, outputNames, deadline);
+    if (runsAtOnce && this.#roomFrom(inputs) <= performance.now()) return this.#runNow(inputs, outputNames, deadline);
     return new Promise((resolve, reject) => {
       if (this.#waiting >= maxQueue) {
         reject(new Overloaded(`model '${model}' has ${maxQueue} requests waiting; try again later`, 1));
@@ -99,22 +109,38 @@ export class BatchingModel implements LoadedModel {
   async #runNow(inputs: readonly Tensor[], outputNames: readonly string[], deadline: number): Promise<Computed> {
     this.#running++;
     try {
-      return await this.#loaded.run(inputs, outputNames, deadline);
+      return await this.#compute(inputs, outputNames, deadline);
     } finally {
       await this.#onEnd();
     }
   }
 
+  /** When there is room for another run: infinity as long as one has to end before. */
+  #roomFrom(inputs: readonly Tensor[]): number {
+    const capacity = this.#loaded.capacity(inputs);
+    if (this.#running >= capacity) return Number.POSITIVE_INFINITY;
+    const isQuick = this.#msPerRow < QUICK_MS && Number.isFinite(capacity);
+    return isQuick && this.#running > 0 ? this.#startedAt + QUICK_RUN_MS : 0;
+  }
+
+  async #compute(inputs: readonly Tensor[], outputNames: readonly string[], deadline: number): Promise<Computed> {
+    this.#startedAt = performance.now();
+    const computed = await this.#loaded.run(inputs, outputNames, deadline);
+    this.#msPerRow = computed.timing.infer / (inputs[0]?.shape[0] || 1);
+    return computed;
+  }
+
   /** Runs what may run now, and sees to it that what has to wait for others does not wait too long. */
   #dispatch(): void {
-    this.#wakesAt = undefined;
     const byAge = Array.from(this.#groups).sort(([, [a]], [, [b]]) => (a?.enqueuedAt ?? 0) - (b?.enqueuedAt ?? 0));
     for (const [key, group] of byAge) {
       for (let oldest = group[0]; oldest !== undefined; oldest = group[0]) {
-        if (this.#running >= this.#loaded.capacity(oldest.inputs)) break;
-        const dueAt = oldest.enqueuedAt + this.#settings.maxDelayMs;
-        if (performance.now() < dueAt && !this.#isFull(group)) {
-          this.#wake(dueAt);
+        const roomFrom = this.#roomFrom(oldest.inputs);
+        const dueAt = this.#isFull(group)
+          ? roomFrom
+          : Math.max(roomFrom, oldest.enqueuedAt + this.#settings.maxDelayMs);
+        if (performance.now() < dueAt) {
+          if (Number.isFinite(dueAt)) this.#wake(dueAt);
           break;
         }
         void this.#runTogether(this.#take(group));
@@ -149,7 +175,9 @@ export class BatchingModel implements LoadedModel {
     if (this.#wakesAt !== undefined && this.#wakesAt <= at) return;
     this.#wakesAt = at;
     const wake = (): void => {
-      if (this.#wakesAt === at) this.#dispatch();
+      if (this.#wakesAt !== at) return;
+      this.#wakesAt = undefined;
+      this.#dispatch();
     };
     // A timer knows whole milliseconds only; delays are given in microseconds and are often shorter than one.
     const ms = Math.floor(at - performance.now());
@@ -191,7 +219,7 @@ export class BatchingModel implements LoadedModel {
     clearTimeout(request.timer);
     const startedAt = performance.now();
     try {
-      const computed = await this.#loaded.run(request.inputs, request.outputNames, request.deadline);
+      const computed = await this.#compute(request.inputs, request.outputNames, request.deadline);
       const queue = computed.timing.queue + startedAt - request.enqueuedAt;
       request.resolve({ ...computed, timing: { ...computed.timing, queue } });
     } catch (error) {
@@ -207,7 +235,7 @@ export class BatchingModel implements LoadedModel {
     // The last one's deadline stops the run; the others have their own timers.
     const deadline = Math.max(...requests.map((request) => request.deadline));
     try {
-      const { outputs, timing } = await this.#loaded.run(inputs, requests[0]?.outputNames ?? [], deadline);
+      const { outputs, timing } = await this.#compute(inputs, requests[0]?.outputNames ?? [], deadline);
       const split = splitRows(
         outputs,
         requests.map(({ rows }) => rows),
