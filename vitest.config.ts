@@ -15,7 +15,7 @@ class LongestFirst extends BaseSequencer {
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/setup/models.ts'],
+    globalSetup: ['test/setup/temporary.ts', 'test/setup/models.ts'],
     sequence: { sequencer: LongestFirst },
     // Servers, child processes and Python start in many of them, on machines with two cores.
     testTimeout: 120_000,

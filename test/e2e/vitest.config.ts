@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 export default defineConfig({
   test: {
     root: import.meta.dirname,
+    globalSetup: ['../setup/temporary.ts'],
     include: ['*.e2e.ts'],
     // One deployment, that is called, changed and removed, in this order.
     bail: 1,
