@@ -16,7 +16,7 @@ export type BatcherSettings = {
 
 /** A model is quick that takes so many milliseconds for a row at most: one process computes about what the server reads. */
 const QUICK_MS = 0.25;
-/** Milliseconds within which a quick model's run is over. */
+/** Milliseconds after which a quick model's run, which is over by then as a rule, keeps no other one waiting. */
 const QUICK_RUN_MS = 10;
 
 type Waiting = {
@@ -115,10 +115,11 @@ export class BatchingModel implements LoadedModel {
     }
   }
 
-  /** When there is room for another run: infinity as long as one has to end before. */
+  /** When there is room for another run, 0: at once. Infinity: not before one ends. */
   #roomFrom(inputs: readonly Tensor[]): number {
     const capacity = this.#loaded.capacity(inputs);
     if (this.#running >= capacity) return Number.POSITIVE_INFINITY;
+    // Runs without a limit are those in this process, where there is no second process to wait for.
     const isQuick = this.#msPerRow < QUICK_MS && Number.isFinite(capacity);
     return isQuick && this.#running > 0 ? this.#startedAt + QUICK_RUN_MS : 0;
   }

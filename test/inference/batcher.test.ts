@@ -36,20 +36,21 @@ class Identity implements LoadedModel {
   async unload(): Promise<void> {}
 }
 
-function batched() {
+/** The identity with batching, once its first run has taken so many milliseconds. */
+async function batched(ms: number) {
   const identity = new Identity();
   const model = new BatchingModel(identity, SETTINGS);
   const ask = (value: number): Promise<Computed> => model.run([row(value)], ['x'], performance.now() + 60_000);
+  const first = ask(0);
+  await identity.end(ms);
+  await first;
   return { identity, ask };
 }
 
 const answered = ({ outputs }: Computed): unknown => outputs[0]?.data[0];
 
 test('a quick model has one run at a time, and what waits meanwhile is the next one', async () => {
-  const { identity, ask } = batched();
-  const first = ask(0);
-  await identity.end(0.1);
-  await first;
+  const { identity, ask } = await batched(0.1);
   const all = [1, 2, 3, 4].map(ask);
   expect(identity.started).toEqual([1, 1]);
   await identity.end(0.1);
@@ -59,10 +60,7 @@ test('a quick model has one run at a time, and what waits meanwhile is the next 
 });
 
 test('a run of a quick model that is not over soon keeps nobody waiting', async () => {
-  const { identity, ask } = batched();
-  const first = ask(0);
-  await identity.end(0.1);
-  await first;
+  const { identity, ask } = await batched(0.1);
   const [hanging, others] = [ask(1), [2, 3].map(ask)];
   await expect.poll(() => identity.started).toEqual([1, 1, 2]);
   // The hanging one, and then theirs.
@@ -72,10 +70,7 @@ test('a run of a quick model that is not over soon keeps nobody waiting', async 
 });
 
 test('another model computes as often at once as it may', async () => {
-  const { identity, ask } = batched();
-  const first = ask(0);
-  await identity.end(30);
-  await first;
+  const { identity, ask } = await batched(30);
   const all = [1, 2, 3, 4].map(ask);
   expect(identity.started).toEqual([1, 1, 1]);
   await identity.end(30);

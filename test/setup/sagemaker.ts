@@ -49,6 +49,7 @@ export async function startTrainingJob(request: JobRequest): Promise<Host[]> {
       env: {
         PATH: `${dirname(python)}:${process.env.PATH}`,
         HOME: job,
+        TMPDIR: tmpdir(),
         SAGEMAKER_BASE_DIR: folder,
         // What AWS's image sets.
         SAGEMAKER_TRAINING_MODULE: 'sagemaker_pytorch_container.training:main',
