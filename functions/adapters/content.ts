@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import type { Content } from '../inference/ports.ts';
+import { fileSha256 } from './file-hash.ts';
 
 /** @param open starts to read from the beginning, as often as it is called */
 export function contentOf(size: number, open: () => AsyncIterable<Uint8Array>): Content {
@@ -9,7 +10,8 @@ export function contentOf(size: number, open: () => AsyncIterable<Uint8Array>): 
 
 export async function fileContent(path: string): Promise<Content> {
   const { size } = await stat(path);
-  return contentOf(size, () => createReadStream(path, { highWaterMark: 1024 * 1024 }));
+  const open = (): AsyncIterable<Uint8Array> => createReadStream(path, { highWaterMark: 1024 * 1024 });
+  return { size, open, sha256: () => fileSha256(path) };
 }
 
 export function textContent(text: string): Content {

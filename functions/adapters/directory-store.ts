@@ -1,11 +1,11 @@
-import { constants, createReadStream } from 'node:fs';
+import { constants } from 'node:fs';
 import { open, readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Fetched, FileHashes, ModelStore, StoredModel } from '../inference/ports.ts';
 import type { ModelConfig } from '../protocol/model-config.ts';
 import { isModelName, isVersion } from '../protocol/names.ts';
-import { sha256Of } from './content.ts';
 import { checkHash, checkPath } from './file-check.ts';
+import { fileSha256 } from './file-hash.ts';
 import { comesWith } from './version-files.ts';
 
 const CONFIG_FILE = 'config.pbtxt';
@@ -49,7 +49,7 @@ export class DirectoryStore implements ModelStore {
     for (const [path, expected] of Object.entries(sha256)) {
       if (!comesWith(filename, path)) continue;
       checkPath(path);
-      const found = await sha256Of(createReadStream(join(folder, path))).catch(nothingThere);
+      const found = await fileSha256(join(folder, path)).catch(nothingThere);
       checkHash(path, found, expected);
     }
     const all = (await readdir(folder, { recursive: true }).catch(nothingThere)) ?? [];

@@ -1,8 +1,9 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Unavailable } from '../protocol/errors.ts';
 import { checkHash, checkPath } from './file-check.ts';
+import { FileHash } from './file-hash.ts';
 import { HashThread } from './hash-thread.ts';
 import type { Range, WriteBytes } from './range-connection.ts';
 
@@ -29,8 +30,6 @@ export type WatchDownload = (label: string, bytes: number) => { add(bytes: numbe
 /** S3 gives one connection 85 to 90 MB/s and asks for ranges of 8 to 16 MB (its performance guidelines). */
 const RANGE_BYTES = 8 * 1024 * 1024;
 const CONNECTIONS = 8;
-/** What is read again for the hash, at a time. */
-const PIECE_BYTES = 512 * 1024;
 /** The hash of a larger file takes longer than the start of a thread for it. */
 const MAX_HASHED_HERE = 32 * 1024 * 1024;
 /** Times that a range goes on where its connection broke off. */
@@ -104,37 +103,17 @@ async function checkContent(
   parts: readonly Part[],
 ): Promise<void> {
   if (sha256 === undefined) return;
-  const hash = await (size > MAX_HASHED_HERE ? hashedByThread(file, parts) : hashedHere(file, parts));
-  checkHash(path, hash, sha256);
-}
-
-async function hashedByThread(file: FileHandle, parts: readonly Part[]): Promise<string> {
-  const thread = new HashThread(file.fd);
+  const thread = size > MAX_HASHED_HERE ? new HashThread(file.fd) : undefined;
+  const hash = thread ?? new FileHash(file);
   try {
     for (const part of parts) {
       await part.written.promise;
-      thread.add(part);
+      await hash.add(part);
     }
-    return await thread.digest();
+    checkHash(path, await hash.digest(), sha256);
   } finally {
-    await thread.end();
+    await thread?.end();
   }
-}
-
-/** One piece after the other comes into the same memory, as fresh pages would take longer than the hash. */
-async function hashedHere(file: FileHandle, parts: readonly Part[]): Promise<string> {
-  const hash = createHash('sha256');
-  const piece = Buffer.allocUnsafe(PIECE_BYTES);
-  for (const { start, end, written } of parts) {
-    await written.promise;
-    for (let at = start; at < end; ) {
-      const { bytesRead } = await file.read(piece, 0, Math.min(piece.length, end - at), at);
-      if (bytesRead === 0) throw new Error(`the file ended after ${at} of ${end} bytes`);
-      hash.update(piece.subarray(0, bytesRead));
-      at += bytesRead;
-    }
-  }
-  return hash.digest('hex');
 }
 
 async function downloadRange(
