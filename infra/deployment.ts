@@ -3,6 +3,7 @@ import type { App } from 'aws-cdk-lib';
 import { checkFits, type DeploymentConfig, type Trainer, WrongConfig } from './config.ts';
 import { ServingCode } from './constructs/serving-code.ts';
 import { type ArtifactFile, modelArtifacts, modelNames } from './model-artifacts.ts';
+import { checkPublished } from './published-models.ts';
 import { ModelStack } from './stacks/model-stack.ts';
 import { RetrainingStack } from './stacks/retraining-stack.ts';
 import { ServingStack } from './stacks/serving-stack.ts';
@@ -38,6 +39,7 @@ export function declareDeployment(
 ): Deployment {
   const files = modelArtifacts();
   checkFits(config, files);
+  if (config.modelRepository === 'image') checkPublished(files);
   const training = trainingOf(files);
   const suffix = name === undefined ? '' : `-${name}`;
   const models = new ModelStack(app, `ServerlessOnnxModels${suffix}`, {

@@ -40,6 +40,8 @@ const ARROWS: { [room: string]: readonly string[] } = {
   ],
   infra: [
     'functions/adapters/lambda-prices.ts',
+    'functions/inference/ports.ts',
+    'functions/inference/release.ts',
     'functions/serve/lambda-env.ts',
     'functions/retrain/env.ts',
     'functions/retrain/limits.ts',

@@ -47,7 +47,11 @@ export async function startLambdaService(
   writeMetrics: (line: string) => void,
 ): Promise<LambdaHandler> {
   const telemetry = new EmbeddedMetrics(settings.metricsNamespace, writeMetrics);
-  const store = await configuredRepository(settings.modelRepository, { folder: cache, share: CACHE_SHARE });
+  const store = await configuredRepository(
+    settings.modelRepository,
+    { folder: cache, share: CACHE_SHARE },
+    { isInImage: true },
+  );
   const { service, files } = composeService(
     {
       store,

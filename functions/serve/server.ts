@@ -62,7 +62,11 @@ async function openRepository({ modelRepository: location, modelCacheBytes }: Lo
   const folder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'serverless-onnx');
   // Only people need it, and it takes time to load.
   const watch = process.stderr.isTTY ? (await import('../adapters/progress.ts')).downloadBars() : undefined;
-  const store = await configuredRepository(location, { folder, maxBytes: modelCacheBytes, share: DISK_SHARE }, watch);
+  const store = await configuredRepository(
+    location,
+    { folder, maxBytes: modelCacheBytes, share: DISK_SHARE },
+    { watch },
+  );
   if (location.startsWith('s3://')) {
     await store.models().catch(({ message }: Error) => {
       throw new WrongSetting(`MODEL_REPOSITORY is '${location}': ${message}; expected a bucket that you may list`);

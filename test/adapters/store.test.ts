@@ -224,6 +224,16 @@ describe.each(KINDS)('a store in $name', ({ open }) => {
   });
 });
 
+test('a sealed folder is not read for its hashes', async () => {
+  const root = join(folder, `repository-${nextName++}`);
+  mkdirSync(join(root, 'm/1'), { recursive: true });
+  writeFileSync(join(root, 'm/1/model.onnx'), 'model');
+  const other = { 'model.onnx': 'a'.repeat(64) };
+  const { path } = await new DirectoryRepository(root, true).fetch('m', '1', 'model.onnx', other);
+  expect(path).toBe(join(root, 'm/1/model.onnx'));
+  await expect(new DirectoryRepository(root).fetch('m', '1', 'model.onnx', other)).rejects.toThrow(ModelRejected);
+});
+
 describe('a store in S3', () => {
   const open = (prefix: string): { store: S3Store; cache: string } => {
     const cache = mkdtempSync(join(folder, 'cache-'));
