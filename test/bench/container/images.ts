@@ -2,20 +2,23 @@
 
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { cpSync, mkdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, globSync, mkdirSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { servingImageContext } from '../../../infra/images/serving-image.ts';
 import type { Docker } from '../../e2e/docker.ts';
 
 const HERE = import.meta.dirname;
-const ROOT = join(HERE, '../../..');
 
-/** @param base the tag of what stands for AWS's image. @returns the tag */
-export function ourImage(docker: Docker, base: string): string {
+/**
+ * @param base the tag of what stands for AWS's image
+ * @param repository the folder of the models in it
+ * @returns the tag
+ */
+export function ourImage(docker: Docker, base: string, repository: string): string {
   const tag = 'serverless-onnx-bench:ours';
   const context = servingImageContext({
     architecture: process.arch === 'arm64' ? 'arm64' : 'x86_64',
-    bakedRepository: 'model-artifacts',
+    bakedRepository: repository,
   });
   docker.run('build', '--build-arg', `BASE_IMAGE=${base}`, '--tag', tag, context);
   return tag;
@@ -24,10 +27,11 @@ export function ourImage(docker: Docker, base: string): string {
 /**
  * What it stands on is made at the first use, and when that changes: it takes two minutes.
  * @param base the tag of what stands for AWS's image, with its emulator
+ * @param repository the folder of the models in it
  * @param scratch an empty folder
  * @returns the tag
  */
-export function pythonImage(docker: Docker, base: string, scratch: string): string {
+export function pythonImage(docker: Docker, base: string, repository: string, scratch: string): string {
   const hash = createHash('sha256');
   for (const file of ['build.sh', 'requirements.txt']) hash.update(readFileSync(join(HERE, file)));
   const python = `serverless-onnx-bench:python-${hash.digest('hex').slice(0, 16)}`;
@@ -37,8 +41,10 @@ export function pythonImage(docker: Docker, base: string, scratch: string): stri
       stdio: ['ignore', 'ignore', 'pipe'],
     });
   }
-  mkdirSync(join(scratch, 'models/digits/1'), { recursive: true });
-  cpSync(join(ROOT, 'model-artifacts/digits/1/model.onnx'), join(scratch, 'models/digits/1/model.onnx'));
+  for (const file of globSync('*/1/model.onnx', { cwd: repository })) {
+    mkdirSync(dirname(join(scratch, 'models', file)), { recursive: true });
+    cpSync(join(repository, file), join(scratch, 'models', file));
+  }
   for (const file of ['Dockerfile', 'app.py']) cpSync(join(HERE, file), join(scratch, file));
   const tag = 'serverless-onnx-bench:python';
   const args = ['--build-arg', `EMULATOR=${base}`, '--build-arg', `PYTHON=${python}`];

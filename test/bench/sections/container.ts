@@ -22,7 +22,8 @@ import { median } from '../load.ts';
 import type { Context, Row, Section, Table } from '../section.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
-const DIGITS = join(ROOT, 'model-artifacts/digits/1/model.onnx');
+const ARTIFACTS = join(ROOT, 'model-artifacts');
+const DIGITS = join(ARTIFACTS, 'digits/1/model.onnx');
 const BAKED = '/var/task/models';
 const ROUNDS = 9;
 /** Rather no figure than a bench that never ends. */
@@ -60,19 +61,23 @@ async function startedDocker(): Promise<Docker> {
 }
 
 async function bench(docker: Docker, { quick, scratch, progress }: Context): Promise<Table> {
-  progress('making the images');
-  const base = builtBaseImage(docker);
-  const context = join(scratch, 'python');
-  mkdirSync(context);
-  const ours = ourImage(docker, base);
-  const python = pythonImage(docker, base, context);
-  removeStagingFolders();
-
   progress('making resnet50');
   const bucket = join(scratch, 'bucket');
   mkdirSync(bucket);
   await publishLarge('resnet50', bucket, scratch);
   const large = join(bucket, 'resnet50/1/model.onnx');
+  const baked = join(scratch, 'baked');
+  cpSync(ARTIFACTS, baked, { recursive: true });
+  cpSync(join(bucket, 'resnet50'), join(baked, 'resnet50'), { recursive: true });
+
+  progress('making the images');
+  const base = builtBaseImage(docker);
+  const context = join(scratch, 'python');
+  mkdirSync(context);
+  const ours = ourImage(docker, base, baked);
+  const python = pythonImage(docker, base, baked, context);
+  removeStagingFolders();
+
   // Not published, so that it has no compiled file: as ours would serve it without.
   for (const [model, file] of [
     ['plain', large],
@@ -97,6 +102,8 @@ async function bench(docker: Docker, { quick, scratch, progress }: Context): Pro
       { ...ofPython, ...digits, what: 'digits, in the image', from: BAKED },
       { ...ofOurs, ...digits, what: 'digits, from S3', from: 's3://bucket' },
       { ...ofPython, ...digits, what: 'digits, from S3', from: 's3://bucket' },
+      { ...ofOurs, ...resnet50, what: 'resnet50, compiled, in the image', from: BAKED },
+      { ...ofPython, ...resnet50, what: 'resnet50, plain, in the image', from: BAKED },
       { ...ofOurs, ...resnet50, what: 'resnet50, compiled, from S3', from: 's3://bucket' },
       { ...ofOurs, ...resnet50, model: 'plain', what: 'resnet50, plain, from S3', from: 's3://bucket' },
       { ...ofPython, ...resnet50, model: 'plain', what: 'resnet50, plain, from S3', from: 's3://bucket' },
