@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
+import { isModelName } from '../functions/protocol/names.ts';
 
 export type ArtifactFile = {
   /** Of the file on this machine. */
@@ -15,13 +16,13 @@ export type ArtifactFile = {
 const MODEL_ARTIFACTS = join(import.meta.dirname, '../model-artifacts');
 const BYTES_PER_MB = 1024 ** 2;
 
-/** The files of the project's model repository that a deployment brings along. */
-export function modelArtifacts(): readonly ArtifactFile[] {
-  return readdirSync(MODEL_ARTIFACTS, { recursive: true, withFileTypes: true })
+/** The files of the project's model repository that a deployment brings along: those of its models, but for hidden ones. */
+export function modelArtifacts(folder = MODEL_ARTIFACTS): readonly ArtifactFile[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .map((path) => ({ path, key: relative(MODEL_ARTIFACTS, path).split(sep).join('/') }))
-    .filter(({ key }) => /^[^/.]+\/[^.]/.test(key) && isForServing(key))
+    .map((path) => ({ path, key: relative(folder, path).split(sep).join('/') }))
+    .filter(({ key }) => isModelName(key.split('/')[0] ?? '') && /^[^/]+\/[^.]/.test(key) && isForServing(key))
     .sort((a, b) => (a.key < b.key ? -1 : 1))
     .map((file) => {
       const bytes = readFileSync(file.path);
