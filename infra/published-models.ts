@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { checkHash } from '../functions/adapters/file-check.ts';
 import { ModelRejected } from '../functions/inference/ports.ts';
-import { parseRelease, publishedFiles, RELEASE_FILE, type Release } from '../functions/inference/release.ts';
+import { parseRelease, publishedFiles, RELEASE_FILE } from '../functions/inference/release.ts';
 import { WrongConfig } from './config.ts';
 import type { ArtifactFile } from './model-artifacts.ts';
 
@@ -15,24 +15,16 @@ export function checkPublished(files: readonly ArtifactFile[]): void {
   const versions = new Set(files.flatMap(({ key }) => /^[^/]+\/\d+(?=\/)/.exec(key) ?? []));
   for (const folder of versions) {
     const [model = '', version = ''] = folder.split('/');
-    const file = files.find(({ key }) => key === `${model}/${RELEASE_FILE}`);
-    const published = file && publishedFiles(releaseIn(file), version);
-    for (const [path, sha256] of Object.entries(published ?? {})) {
-      const is = found.get(`${folder}/${path}`);
-      if (is === sha256) continue;
-      throw new WrongConfig(
-        `model-artifacts/${folder}/${path} ${is === undefined ? 'is missing' : `has sha256 ${is}`}; expected ${sha256}, ` +
-          `as it was published by the model's ${RELEASE_FILE}`,
-      );
+    const release = files.find(({ key }) => key === `${model}/${RELEASE_FILE}`);
+    if (release === undefined) continue;
+    try {
+      const published = publishedFiles(parseRelease(readFileSync(release.path, 'utf8')), version) ?? {};
+      for (const [path, sha256] of Object.entries(published)) {
+        checkHash(`${version}/${path}`, found.get(`${folder}/${path}`), sha256);
+      }
+    } catch (error) {
+      if (!(error instanceof ModelRejected)) throw error;
+      throw new WrongConfig(`model-artifacts/${model}: ${error.message}`);
     }
-  }
-}
-
-function releaseIn({ path, key }: ArtifactFile): Release {
-  try {
-    return parseRelease(readFileSync(path, 'utf8'));
-  } catch (error) {
-    if (!(error instanceof ModelRejected)) throw error;
-    throw new WrongConfig(`model-artifacts/${dirname(key)}: ${error.message}`);
   }
 }

@@ -39,6 +39,7 @@ const ARROWS: { [room: string]: readonly string[] } = {
     'functions/protocol',
   ],
   infra: [
+    'functions/adapters/file-check.ts',
     'functions/adapters/lambda-prices.ts',
     'functions/inference/ports.ts',
     'functions/inference/release.ts',

@@ -34,9 +34,13 @@ test.each([
   [
     'changed',
     [file('a/1/model.onnx', OTHER)],
-    `model-artifacts/a/1/model.onnx has sha256 ${OTHER}; expected ${ONE}, as`,
+    `model-artifacts/a: 1/model.onnx has sha256 ${OTHER}; release.json says that it was published with ${ONE}`,
   ],
-  ['missing', [file('a/1/golden.json')], `model-artifacts/a/1/model.onnx is missing; expected ${ONE}, as`],
+  [
+    'missing',
+    [file('a/1/golden.json')],
+    `model-artifacts/a: 1/model.onnx is missing; release.json says that it was published with ${ONE}`,
+  ],
 ])('a file that is %s stops the deployment', (_, files, message) => {
   const check = (): void => checkPublished([release({ 'model.onnx': ONE }), ...files]);
   expect(check).toThrow(WrongConfig);
